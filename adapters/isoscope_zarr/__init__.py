@@ -1,0 +1,1 @@
+"""OME-Zarr and bare zarr."""

@@ -1,0 +1,58 @@
+"""One small error tree.
+
+IsoscopeError            ours to report in one line
+├── UserError            the user's mistake: exit code 2
+│   ├── RecipeError      a recipe key, value or override that cannot stand
+│   ├── PluginError      a plug-in that is unknown, claimed twice, or fails to import
+│   └── DataError        a file, folder or array that cannot be used as asked
+├── TrainingError        training cannot go on (a NaN loss): exit code 1
+└── Interrupted          the user asked to stop; what was done so far is saved: exit code 130
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["DataError", "Interrupted", "IsoscopeError", "PluginError", "RecipeError", "TrainingError", "UserError", "nearest"]
+
+
+class IsoscopeError(Exception):
+    """Anything isoscope reports in one line: what was got, what was expected, the remedy."""
+
+    exit_code = 1
+
+
+class UserError(IsoscopeError):
+    """A mistake that only the user can mend."""
+
+    exit_code = 2
+
+
+class RecipeError(UserError):
+    """A recipe key, value or override that cannot stand."""
+
+
+class PluginError(UserError):
+    """A plug-in that is unknown, claimed twice, or fails to import."""
+
+
+class DataError(UserError):
+    """A file, folder or array that cannot be used as asked."""
+
+
+class TrainingError(IsoscopeError):
+    """Training cannot go on; the last good checkpoint is kept."""
+
+
+class Interrupted(IsoscopeError):
+    """The user asked to stop; what was done so far is saved."""
+
+    exit_code = 130
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant, or list them all: the tail of an error message."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"

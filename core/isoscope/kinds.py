@@ -1,0 +1,125 @@
+"""The contracts of every kind of plug-in, and one registry for each.
+
+A factory's positional-only arguments come from the core; its keyword-only arguments are the user's and are validated
+from their annotations (`parameters`). Everything a factory returns must satisfy the protocol named beside it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from isoscope.registry import Registry
+from isoscope.volume import Header, Layout, Sink, Volume
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from isoscope.cycle import Cycle
+    from isoscope.domain import Domain
+    from isoscope.recipe import Recipe
+    from isoscope.tiling import Grid, Tile
+
+__all__ = [
+    "REGISTRIES", "Adversarial", "Direction", "Loss", "Method", "Store", "Tiling",
+    "discriminators", "generators", "losses", "methods", "stores", "tasks", "tilings",
+]  # fmt: skip
+
+Direction: TypeAlias = Literal["a2b", "b2a"]
+
+Generator: TypeAlias = "Callable[..., nn.Module]"
+"""`(inputs: Domain, outputs: Domain, /, *, ...) -> nn.Module`: [N, C_in, H, W] -> [N, C_out, H, W], normalised values.
+
+The module carries `stride: int`, the multiple that H and W must have. It must accept any such size."""
+
+Discriminator: TypeAlias = "Callable[..., nn.Module]"
+"""`(inputs: Domain, /, *, ...) -> nn.Module`: [N, C, H, W] -> scores [N, 1, h, w], without a final sigmoid.
+
+The module carries `field: int`, the side in pixels of what one score sees."""
+
+Task: TypeAlias = "Callable[[Domain, Domain], Recipe]"
+"""`(source: Domain, target: Domain, /) -> Recipe`: what to do with two such domains. Only the fields it sets count."""
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """One term of the generators' objective."""
+
+    def __call__(self, cycle: Cycle, /) -> Tensor:
+        """A scalar with gradients. It may be an nn.Module: its parameters are then optimised and saved too."""
+
+
+@runtime_checkable
+class Adversarial(Loss, Protocol):
+    """A loss that also says what the discriminators minimise."""
+
+    def discriminator(self, real: Tensor, fake: Tensor, /) -> Tensor:
+        """A scalar, from the scores of real and of pooled fake images (raw scores, [N, 1, h, w])."""
+
+
+class Method(Protocol):
+    """How one optimisation step is made. Also an nn.Module: `state_dict` covers networks, losses and image pools.
+
+    Built as `factory(source: Domain, target: Domain, terms: Terms, patch: tuple[int, int], /, *, ...)`.
+    """
+
+    directions: tuple[Direction, ...]
+    pairing: Literal["independent", "matched"]
+
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """The optimisers by name, always the same objects."""
+
+    def generator(self, direction: Direction, /) -> nn.Module:
+        """The network that maps one domain to the other."""
+
+    def step(self, real_a: Tensor, real_b: Tensor, u: float, /) -> dict[str, Tensor]:
+        """One optimisation step on two batches [N, C, H, W] at progress u in [0, 1); detached scalars by name."""
+
+
+class Tiling(Protocol):
+    """How a region of the output is covered with tiles."""
+
+    def __call__(self, region: tuple[slice, slice], grid: Grid, /) -> Iterator[Tile]:
+        """Tiles whose `write` areas lie in the region and whose weights add up to one on each of its pixels."""
+
+
+class Store(Protocol):
+    """Reads and writes one family of file formats."""
+
+    suffixes: tuple[str, ...]
+    writes: tuple[str, ...]
+
+    def claims(self, path: Path, /) -> bool:
+        """Whether this path is one of ours; looks at the name and, for folders, at what marks a store inside."""
+
+    def open(self, path: Path, /) -> list[Volume]:
+        """The images in the file, without reading pixels.
+
+        Raises:
+            DataError: one line with what was got, what was expected and the remedy.
+        """
+
+    def create(self, path: Path, header: Header, layout: Layout, /) -> Sink:
+        """Start an image. Nothing appears under `path` before `Sink.close`.
+
+        Raises:
+            DataError: if the format cannot hold such an image.
+        """
+
+    def layout(self, header: Header, core: tuple[int, int], codec: str, /) -> Layout:
+        """The write and read units that suit this format, the shard a multiple of the tile core (y, x)."""
+
+
+generators: Registry[Any] = Registry("generators")
+discriminators: Registry[Any] = Registry("discriminators")
+losses: Registry[Callable[..., Loss]] = Registry("losses")
+tilings: Registry[Callable[..., Tiling]] = Registry("tilings")
+tasks: Registry[Task] = Registry("tasks")
+methods: Registry[Callable[..., Method]] = Registry("methods")
+stores: Registry[Callable[..., Store]] = Registry("stores")
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    r.kind: r for r in (generators, discriminators, losses, tilings, tasks, methods, stores)
+}

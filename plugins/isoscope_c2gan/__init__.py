@@ -1,0 +1,1 @@
+"""The c2GAN method: two generators, two discriminators, cycle consistency, saliency."""

@@ -1,0 +1,1 @@
+"""Domain losses: adversarial and content terms."""

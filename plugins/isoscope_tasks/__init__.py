@@ -1,0 +1,1 @@
+"""Tasks: functions of two domains that return a recipe."""
