@@ -108,9 +108,6 @@ class Store(Protocol):
             DataError: if the format cannot hold such an image.
         """
 
-    def layout(self, header: Header, core: tuple[int, int], codec: str, /) -> Layout:
-        """The write and read units that suit this format, the shard a multiple of the tile core (y, x)."""
-
 
 generators: Registry[Any] = Registry("generators")
 discriminators: Registry[Any] = Registry("discriminators")
