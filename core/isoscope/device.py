@@ -1,0 +1,37 @@
+"""Which machine we compute on, and in which precision."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+__all__ = ["accelerator", "dtype", "pick"]
+
+
+def accelerator() -> str | None:
+    """The name of the accelerator that torch can use here: "cuda", "mps" or none."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else None
+
+
+def pick() -> torch.device:
+    """The fastest device of this machine."""
+    return torch.device(accelerator() or "cpu")
+
+
+@cache
+def _cpu_has_bfloat16() -> bool:
+    info = Path("/proc/cpuinfo")
+    return info.exists() and "amx_bf16" in info.read_text()
+
+
+def dtype(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
+    """The type that convolutions compute in; `auto` is bfloat16 where the processor multiplies it natively."""
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and _cpu_has_bfloat16()
+    return torch.bfloat16 if native else torch.float32

@@ -1,0 +1,201 @@
+"""The recipe: everything that decides a run, frozen, from YAML, with every default spelled out once resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from isoscope import kinds
+from isoscope.domain import Operator
+from isoscope.errors import RecipeError, nearest
+from isoscope.parameters import Component, one_line, resolve
+from isoscope.schedule import Shape
+
+__all__ = ["DomainRecipe", "Inference", "Output", "Recipe", "Term", "Training", "merge", "parse", "read", "resolved", "set_"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DomainRecipe(_Part):
+    """How one domain's images are prepared and what counts as content in them."""
+
+    grey: bool = Field(False, description="turn RGB into luminance (Rec. 601) on reading")
+    percentiles: tuple[float, float] = Field((0.1, 99.9), description="data-set percentiles that become the limits")
+    limits: tuple[tuple[float, float], ...] | None = Field(None, description="grey values per channel; none: measured")
+    polarity: Literal["auto", "bright", "dark"] = Field("auto", description="content brighter or darker than background")
+    saliency: Operator = Field("mean", description="operator that finds content")
+    saliency_channel: int = Field(0, ge=0, description="channel for the operator 'channel'")
+    threshold: float | None = Field(None, description="grey value that separates content; none: Otsu, measured")
+
+
+class Term(BaseModel):
+    """One weighted loss. Other keys are the loss plug-in's own parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    weight: float = Field(1.0, ge=0)
+    schedule: Shape = "constant"
+    speed: float = 6.0
+    floor: float = 0.0
+    use: str | None = Field(None, description="the loss plug-in; none: the term's own name")
+
+    def component(self, label: str) -> Component:
+        """The loss plug-in of this term."""
+        return Component.model_validate({"name": self.use or label, **(self.__pydantic_extra__ or {})})
+
+
+class Training(_Part):
+    """How long, on what patches, how exactly."""
+
+    steps: int = Field(2000, ge=1)
+    minutes: float | None = Field(None, gt=0, description="fit the steps to this time; they are recorded as they go")
+    batch: int = Field(4, ge=1)
+    patch: int = Field(64, ge=8, description="side in pixels")
+    seed: int = Field(0, ge=0)
+    augmentation: Literal["none", "dihedral"] = "dihedral"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of generators; 0: none")
+    finish: float = Field(0.1, ge=0, lt=1, description="last fraction trained with frozen normalisation statistics")
+    calibration: int = Field(16, ge=1, description="training patches that the frozen statistics are taken from")
+    checkpoint_every: int = Field(500, ge=1)
+    ram_gib: float = Field(4.0, gt=0, description="images are held in memory up to this size, else read as needed")
+
+
+class Inference(_Part):
+    """How predictions are tiled. None of it changes the picture with frozen statistics."""
+
+    tiling: Component = Component(name="overlap")
+    tile: int | None = Field(None, ge=1, description="side of the kept core in pixels; none: chosen from the device")
+
+
+class Output(_Part):
+    """What comes out."""
+
+    planes: Literal["xy", "stack"] = Field("xy", description="each plane by itself, or all planes as channels")
+    decode: Literal["intensity"] = "intensity"
+    dtype: str | None = Field(None, description="numpy type; none: the target's")
+    codec: Literal["zstd", "blosc", "gzip", "none"] = "zstd"
+
+
+class Recipe(_Part):
+    """Everything that decides a run."""
+
+    version: Literal[1] = 1
+    task: str = "custom"
+    preset: str = "default"
+    source: DomainRecipe = DomainRecipe()
+    target: DomainRecipe = DomainRecipe()
+    method: Component = Component(name="c2gan")
+    losses: dict[str, Term] = Field(default_factory=dict)
+    training: Training = Training()
+    inference: Inference = Inference()
+    output: Output = Output()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, value: Any) -> Any:
+        """An empty section of a YAML file is None there; it means the defaults."""
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML, every key written."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    def replaced(self, **changes: Any) -> Self:
+        """A copy with nested changes, validated."""
+        return type(self).model_validate(merge(self.model_dump(), changes))
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another. A component of another name replaces the old one, parameters included."""
+    out = dict(base)
+    for key, value in over.items():
+        old = out.get(key)
+        if isinstance(old, Mapping) and "name" in old and isinstance(value, str):
+            value = {"name": value}
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and value.get("name", old.get("name")) == old.get("name"):
+            out[key] = merge(old, value)
+        else:
+            out[key] = value
+    return out
+
+
+def set_(items: Iterable[str]) -> dict[str, Any]:
+    """Turn `a.b=c` items into a nested mapping; c is read as YAML."""
+    out: dict[str, Any] = {}
+    for item in items:
+        path, equals, text = item.partition("=")
+        if not equals or not path:
+            raise RecipeError(f"got --set {item!r}; expected KEY.KEY=VALUE, such as training.steps=500")
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise RecipeError(f"got --set {item!r}; its value is not valid YAML; quote it") from None
+        for part in reversed(path.split(".")):
+            value = {part: value}
+        out = merge(out, value)
+    return out
+
+
+def _fields(loc: tuple[Any, ...]) -> dict[str, Any]:
+    """The keys that may stand where `loc` points, for the suggestion in an error."""
+    model: Any = Recipe
+    for part in loc[:-1]:
+        inner = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
+        model = inner if hasattr(inner, "model_fields") else Recipe
+    return dict(model.model_fields)
+
+
+def parse(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Validate a mapping as a recipe.
+
+    Raises:
+        RecipeError: one line that names the key and the nearest valid one.
+    """
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        raise RecipeError(one_line(error, _fields(error.errors()[0]["loc"]), where)) from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        RecipeError: if the file is missing, not YAML, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no recipe at {path}; `isoscope init TASK --source S --target T -o {path}` writes one") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"{path} is not a YAML recipe: {str(error).splitlines()[0]}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} holds {type(values).__name__}; expected a mapping of recipe keys")
+    return values
+
+
+def resolved(recipe: Recipe) -> Recipe:
+    """The recipe with every plug-in's parameters spelled out.
+
+    Raises:
+        PluginError: for an unknown plug-in.
+        RecipeError: for an unknown or wrong parameter.
+    """
+    if recipe.task != "custom" and recipe.task not in kinds.tasks:
+        raise RecipeError(f"no task is called {recipe.task!r}; {nearest(recipe.task, kinds.tasks)}")
+    losses = {}
+    for label, term in recipe.losses.items():
+        component = resolve(kinds.losses, term.component(label))
+        losses[label] = {**{k: getattr(term, k) for k in Term.model_fields}, "use": component.name, **component.parameters}
+    return recipe.replaced(
+        method=resolve(kinds.methods, recipe.method).model_dump(),
+        losses=losses,
+        inference={"tiling": resolve(kinds.tilings, recipe.inference.tiling).model_dump()},
+    )

@@ -1,0 +1,90 @@
+"""What counts as content: the saliency operators s_X and the soft masks T_X of the c2GAN constraint."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from isoscope.domain import Domain
+from isoscope.intensity import HEADROOM, Intensity
+
+__all__ = ["content", "grey_threshold", "hard_mask", "smooth", "soft_mask", "threshold"]
+
+_WINDOW = 7
+_EPS = 1e-6
+
+
+def _optical_density(x: Tensor) -> Tensor:
+    """-log of the transmitted fraction, white at the upper limit (Beer-Lambert); floored at 1 % transmission."""
+    transmitted = ((x + HEADROOM) / (2 * HEADROOM)).clamp_min(0.01)
+    return -transmitted.log().mean(1, keepdim=True)
+
+
+def _local_std(x: Tensor) -> Tensor:
+    pad = _WINDOW // 2
+    padded = F.pad(x, (pad, pad, pad, pad), mode="replicate")
+    mean = F.avg_pool2d(padded, _WINDOW, 1)
+    square = F.avg_pool2d(padded * padded, _WINDOW, 1)
+    return (square - mean * mean).clamp_min(_EPS).sqrt().mean(1, keepdim=True)
+
+
+def _gradient_energy(x: Tensor) -> Tensor:
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    return (dy * dy + dx * dx + _EPS).sqrt().mean(1, keepdim=True)
+
+
+def content(x: Tensor, domain: Domain) -> Tensor:
+    """s_X: network values [N, C, H, W] -> one differentiable map [N, 1, H, W], in float32."""
+    x = x.float()
+    if domain.saliency == "channel":
+        return x[:, domain.saliency_channel : domain.saliency_channel + 1]
+    if domain.saliency == "optical_density":
+        return _optical_density(x)
+    if domain.saliency == "local_std":
+        return _local_std(x)
+    if domain.saliency == "gradient_energy":
+        return _gradient_energy(x)
+    return x.mean(1, keepdim=True)
+
+
+def threshold(domain: Domain) -> float:
+    """t_X in units of s_X, from the domain's threshold in its own grey values."""
+    if domain.saliency == "mean":
+        return Intensity(domain.limits).threshold(domain.threshold)
+    if domain.saliency == "channel":
+        return Intensity((domain.limits[domain.saliency_channel],)).threshold(domain.threshold)
+    return domain.threshold
+
+
+def grey_threshold(value: float, domain: Domain) -> float:
+    """The inverse of `threshold`: a value of s_X in the domain's grey values."""
+    if domain.saliency == "mean":
+        return Intensity(domain.limits).from_threshold(value)
+    if domain.saliency == "channel":
+        return Intensity((domain.limits[domain.saliency_channel],)).from_threshold(value)
+    return value
+
+
+def soft_mask(x: Tensor, domain: Domain, slope: float) -> Tensor:
+    """T_X = sigmoid(p_X k (s_X - t_X)), [N, 1, H, W] in (0, 1): Li et al. 2019 leave T open; this one has gradients."""
+    return torch.sigmoid(domain.polarity * slope * (content(x, domain) - threshold(domain)))
+
+
+def hard_mask(x: Tensor, domain: Domain) -> Tensor:
+    """The sign of the same map: content or not, bool [N, 1, H, W]."""
+    return domain.polarity * (content(x, domain) - threshold(domain)) > 0
+
+
+def smooth(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of [N, C, H, W] with replicated borders; sigma in pixels."""
+    radius = max(1, round(3 * sigma))
+    taps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    c = x.shape[1]
+    x = F.pad(x, (radius, radius, radius, radius), mode="replicate")
+    x = F.conv2d(x, kernel.reshape(1, 1, -1, 1).expand(c, 1, -1, 1), groups=c)
+    return F.conv2d(x, kernel.reshape(1, 1, 1, -1).expand(c, 1, 1, -1), groups=c)

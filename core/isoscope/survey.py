@@ -1,0 +1,161 @@
+"""Look at a whole image set and say what it is: intensity limits, content threshold, polarity, foreground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from isoscope.domain import Domain
+from isoscope.errors import DataError, RecipeError
+from isoscope.frames import Frames, Planes
+from isoscope.recipe import DomainRecipe
+from isoscope.saliency import content, grey_threshold, smooth, threshold
+from isoscope.volume import Volume
+
+__all__ = ["check_alike", "polarity_of", "survey"]
+
+_SAMPLES = 64
+_SIDE = 256
+_SIGMA = 1.5
+_SKEWNESS = 0.4
+_VARIANCE_RATIO = 1.5
+
+
+def check_alike(volumes: Sequence[Volume], side: str) -> None:
+    """Refuse a set whose images differ in channels or type: they cannot share one intensity map."""
+    first = volumes[0].header
+    for v in volumes:
+        h = v.header
+        if (h.shape[1], h.dtype) != (first.shape[1], first.dtype):
+            raise DataError(
+                f"{side}: {h.name} has {h.shape[1]} channels of {h.dtype}, but {first.name} has {first.shape[1]} of "
+                f"{first.dtype}; give images of one kind"
+            )
+
+
+def _samples(frames: Sequence[Frames], seed: int) -> Iterator[NDArray[Any]]:
+    """Up to 64 boxes of at most 256 px, spread over all images by a seed."""
+    rng = np.random.default_rng(seed)
+    places = [(f, i) for f in frames for i in range(len(f))]
+    picks = rng.permutation(len(places))[:_SAMPLES] if len(places) >= _SAMPLES else np.resize(rng.permutation(len(places)), _SAMPLES)
+    for pick in picks:
+        f, i = places[pick]
+        y, x = (int(rng.integers(0, max(1, n - _SIDE + 1))) for n in f.size)
+        yield f.read(i, slice(y, min(y + _SIDE, f.size[0])), slice(x, min(x + _SIDE, f.size[1])))
+
+
+def _limits(samples: list[NDArray[Any]], recipe: DomainRecipe, side: str) -> tuple[tuple[float, float], ...]:
+    """Data-set percentiles per channel; a constant channel has none."""
+    if recipe.limits is not None:
+        return recipe.limits
+    out = []
+    for c in range(samples[0].shape[0]):
+        values = np.concatenate([s[c].ravel() for s in samples])
+        low, high = (float(v) for v in np.percentile(values, recipe.percentiles))
+        if high <= low:
+            low, high = float(values.min()), float(values.max())
+        if high <= low:
+            raise DataError(
+                f"{side}: channel {c} is constant ({low:g}); expected images with contrast; remove the empty ones, "
+                f"or set {side}.limits"
+            )
+        out.append((low, high))
+    return tuple(out)
+
+
+def polarity_of(values: NDArray[Any], cut: float) -> Literal[-1, 0, 1]:
+    """+1 if content is bright, -1 if dark, 0 if it cannot be told: never a guess at half foreground.
+
+    Content is the long tail of the histogram, and varies more than background. Both must agree.
+    """
+    spread = float(values.std())
+    skewness = float((((values - values.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
+    above, below = values[values > cut], values[values <= cut]
+    if abs(skewness) < _SKEWNESS or not above.size or not below.size:
+        return 0
+    tail, bulk = (above, below) if skewness > 0 else (below, above)
+    if float(tail.var()) < _VARIANCE_RATIO * float(bulk.var()):
+        return 0
+    return 1 if skewness > 0 else -1
+
+
+def _maps(samples: list[NDArray[Any]], domain: Domain) -> NDArray[Any]:
+    """The smoothed saliency map over all samples, flattened."""
+    from isoscope.intensity import Intensity
+
+    intensity = Intensity(domain.limits)
+    parts = []
+    for s in samples:
+        x = intensity.normalise(torch.from_numpy(s.astype(np.float32)))[None]
+        parts.append(smooth(content(x, domain), _SIGMA).numpy().ravel())
+    return np.concatenate(parts)
+
+
+def _otsu(values: NDArray[Any]) -> float:
+    from skimage.filters import threshold_otsu
+
+    return float(threshold_otsu(values)) if values.max() > values.min() else float(values[0])
+
+
+def _signed(recipe: DomainRecipe, values: NDArray[Any], cut: float) -> Literal[-1, 0, 1]:
+    if recipe.polarity != "auto":
+        return 1 if recipe.polarity == "bright" else -1
+    return polarity_of(values, cut)
+
+
+def survey(
+    volumes: Sequence[Volume], recipe: DomainRecipe, side: str, planes: Planes = "xy", *, strict: bool = False
+) -> Domain:
+    """Measure one domain over a seeded sample of the whole set, with what the recipe declares taken as given.
+
+    Args:
+        volumes: all images of the domain.
+        recipe: declared preparation, limits, threshold, polarity.
+        side: "source" or "target", for messages.
+        planes: how frames are cut from volumes.
+        strict: refuse an undetermined polarity instead of reporting 0.
+
+    Raises:
+        DataError: for constant images, NaN, or images that are not of one kind.
+        RecipeError: if `strict` and the polarity can neither be told nor is declared.
+    """
+    check_alike(volumes, side)
+    header = volumes[0].header
+    frames = [Frames(v, planes, recipe.grey) for v in volumes]
+    samples = list(_samples(frames, seed=0))
+    limits = _limits(samples, recipe, side)
+    if len(limits) != frames[0].channels:
+        raise RecipeError(f"{side}.limits has {len(limits)} entries; expected one per channel, {frames[0].channels}")
+    domain = Domain(
+        name=side,
+        channels=frames[0].channels,
+        channel_names=header.channels if planes == "xy" and not recipe.grey else (),
+        depth=header.shape[2],
+        dtype=str(header.dtype),
+        rgb=header.rgb and not recipe.grey,
+        limits=limits,
+        saliency=recipe.saliency,
+        saliency_channel=recipe.saliency_channel,
+        pixel_size=header.pixel_size,
+        unit=header.unit,
+    )
+    values = _maps(samples, domain)
+    cut = _otsu(values) if recipe.threshold is None else threshold(domain.model_copy(update={"threshold": recipe.threshold}))
+    sign = _signed(recipe, values, cut)
+    if strict and sign == 0:
+        raise RecipeError(
+            f"{side}: cannot tell whether content is bright or dark (the histogram is nearly symmetric); "
+            f"say so with --set {side}.polarity=bright or =dark"
+        )
+    fraction = float((values > cut).mean())
+    return domain.model_copy(
+        update={
+            "threshold": grey_threshold(cut, domain),
+            "polarity": sign,
+            "foreground": 1 - fraction if sign < 0 else fraction,
+        }
+    )

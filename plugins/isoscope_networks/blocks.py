@@ -1,0 +1,48 @@
+"""What the networks are made of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from isoscope.normalisation import InstanceNorm
+from torch import nn
+
+__all__ = ["Norm", "Upsample", "conv", "initialise", "norm_layer", "upsample"]
+
+Norm = Literal["instance", "none"]
+Upsample = Literal["bilinear", "nearest", "transposed"]
+
+
+def norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
+    """The normalisation after a convolution, or nothing."""
+    return [InstanceNorm(channels)] if norm == "instance" else []
+
+
+def conv(inputs: int, outputs: int, kernel: int, norm: Norm, stride: int = 1) -> list[nn.Module]:
+    """Convolution, normalisation, ReLU. Stride 1 pads by reflection, stride 2 by zeros (Li et al. 2019)."""
+    pad = kernel // 2
+    layer = nn.Conv2d(
+        inputs, outputs, kernel, stride, pad, bias=norm == "none", padding_mode="reflect" if stride == 1 else "zeros"
+    )
+    return [layer, *norm_layer(norm, outputs), nn.ReLU(inplace=True)]
+
+
+def upsample(inputs: int, outputs: int, how: Upsample, norm: Norm) -> list[nn.Module]:
+    """Twice the size. Resize + convolution avoids the checkerboard of transposed kernels (Odena et al. 2016)."""
+    if how == "transposed":
+        layer = nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1, bias=norm == "none")
+        return [layer, *norm_layer(norm, outputs), nn.ReLU(inplace=True)]
+    resize = nn.Upsample(scale_factor=2, mode=how, align_corners=False if how == "bilinear" else None)
+    return [resize, *conv(inputs, outputs, 3, norm)]
+
+
+def initialise(network: nn.Module, gain: float) -> None:
+    """Weights N(0, gain) and no offset, as CycleGAN; gain 0 means He's variance, for networks without normalisation."""
+    for m in network.modules():
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
+            if gain:
+                nn.init.normal_(m.weight, 0.0, gain)
+            else:
+                nn.init.kaiming_normal_(m.weight, a=0.2)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)

@@ -1,0 +1,80 @@
+"""The c2GAN generator: encoder, residual blocks, decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from isoscope_networks.blocks import Norm, Upsample, conv, initialise, norm_layer, upsample
+from pydantic import Field
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from isoscope.domain import Domain
+
+__all__ = ["ResNet", "resnet"]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside an identity."""
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        second = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=norm == "none")
+        self.body = nn.Sequential(*conv(channels, channels, 3, norm), second, *norm_layer(norm, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape."""
+        return x + self.body(x)
+
+
+class ResNet(nn.Module):
+    """c7s1-w, d2w, d4w, residual blocks, u2w, uw, c7s1-C_out, tanh (Li et al. 2019; Zhu et al. 2017)."""
+
+    stride = 4
+
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: int, norm: Norm, up: Upsample) -> None:
+        super().__init__()
+        w = width
+        self.encoder = nn.Sequential(
+            *conv(inputs, w, 7, norm), *conv(w, 2 * w, 3, norm, stride=2), *conv(2 * w, 4 * w, 3, norm, stride=2)
+        )
+        self.blocks = nn.Sequential(*(Residual(4 * w, norm) for _ in range(blocks)))
+        self.decoder = nn.Sequential(*upsample(4 * w, 2 * w, up, norm), *upsample(2 * w, w, up, norm))
+        self.head = nn.Conv2d(w, outputs, 7, padding=3, padding_mode="reflect", bias=False)
+        initialise(self, 0.02 if norm == "instance" else 0.0)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Feature maps: after the encoder, and after each residual block."""
+        x = self.encoder(x)
+        maps = [x]
+        for block in self.blocks:
+            x = block(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 4."""
+        return self.head(self.decoder(self.blocks(self.encoder(x)))).tanh()  # type: ignore[no-any-return]
+
+
+def resnet(
+    inputs: Domain,
+    outputs: Domain,
+    /,
+    *,
+    width: Annotated[int, Field(ge=1)] = 64,
+    blocks: Annotated[int, Field(ge=0)] = 6,
+    norm: Norm = "instance",
+    upsample: Upsample = "bilinear",
+) -> ResNet:
+    """Residual network of the c2GAN paper.
+
+    Args:
+        inputs: the domain it reads.
+        outputs: the domain it writes.
+        width: channels after the first layer.
+        blocks: residual blocks; 6 for patches up to 128 px, else 9.
+        norm: instance normalisation, or none.
+        upsample: resize + convolution (bilinear, nearest), or transposed convolution as published.
+    """
+    return ResNet(inputs.channels, outputs.channels, width, blocks, norm, upsample)

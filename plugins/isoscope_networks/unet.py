@@ -1,0 +1,71 @@
+"""A lean U-Net generator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from isoscope_networks.blocks import Norm, conv, initialise
+from pydantic import Field
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from isoscope.domain import Domain
+
+__all__ = ["UNet", "unet"]
+
+
+class UNet(nn.Module):
+    """Encoder-decoder with skips (Ronneberger et al. 2015): two 3x3 convolutions per level, resize + convolution up."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int, norm: Norm) -> None:
+        super().__init__()
+        self.stride = 2**depth
+        w = [width * 2**level for level in range(depth + 1)]
+        self.stem = nn.Sequential(*conv(inputs, w[0], 3, norm), *conv(w[0], w[0], 3, norm))
+        self.down = nn.ModuleList(
+            nn.Sequential(*conv(w[i], w[i + 1], 3, norm, stride=2), *conv(w[i + 1], w[i + 1], 3, norm)) for i in range(depth)
+        )
+        self.resize = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        self.up = nn.ModuleList(
+            nn.Sequential(*conv(w[i + 1] + w[i], w[i], 3, norm), *conv(w[i], w[i], 3, norm)) for i in reversed(range(depth))
+        )
+        self.head = nn.Conv2d(w[0], outputs, 3, padding=1, padding_mode="reflect")
+        initialise(self, 0.02 if norm == "instance" else 0.0)
+        nn.init.normal_(self.head.weight, 0.0, 0.02)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of the encoder, finest first."""
+        maps = [self.stem(x)]
+        for level in self.down:
+            maps.append(level(maps[-1]))
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 2^depth."""
+        maps = self.features(x)
+        y = maps.pop()
+        for level in self.up:
+            y = level(torch.cat([self.resize(y), maps.pop()], 1))
+        return self.head(y).tanh()  # type: ignore[no-any-return]
+
+
+def unet(
+    inputs: Domain,
+    outputs: Domain,
+    /,
+    *,
+    width: Annotated[int, Field(ge=1)] = 32,
+    depth: Annotated[int, Field(ge=1, le=7)] = 2,
+    norm: Norm = "instance",
+) -> UNet:
+    """Lean U-Net with shallow skips.
+
+    Args:
+        inputs: the domain it reads.
+        outputs: the domain it writes.
+        width: channels of the finest level; each level doubles them.
+        depth: number of halvings.
+        norm: instance normalisation, or none.
+    """
+    return UNet(inputs.channels, outputs.channels, width, depth, norm)
