@@ -57,7 +57,7 @@ def evaluate(
     `ssim_affine` after one fit of slope > 0 and offset per channel; `channels`, the same for each channel. RGB truths
     add `chroma_rmse` (grey values); labels add `dice`, `iou` and `object_count_error` (summed over t and channels).
     `mean`, `sd` (n - 1 in the denominator) and `n` are over images. A grey baseline is compared with each colour of an
-    RGB truth. `black`, the zero of SSIM, is 0, or the start of a given data range or of all truths where that is negative.
+    RGB truth. `black`, the zero of SSIM, is 0, or where the given data range, or else the truths, begin below it.
 
     Args:
         predictions: what is scored.
@@ -78,13 +78,17 @@ def evaluate(
     if baselines is not None:
         _check_pairs(baselines, truths, "baselines")
     scale = _scale(truths, data_range, norm, labels)
-    images = []
+    images: list[Scores] = []
     others: Sequence[Volume | None] = [None] * len(truths) if baselines is None else baselines
     for prediction, truth, baseline in zip(predictions, truths, others, strict=True):
         images.append(_image(prediction, truth, baseline, scale))
         if progress is not None:
             progress(prediction.header.name)
-    document = {"data_range": [scale.low, scale.high], "nrmse_norm": norm, "black": scale.black, "images": images}
+    return _document(images, scale)
+
+
+def _document(images: list[Scores], scale: _Scale) -> Report:
+    document = {"data_range": [scale.low, scale.high], "nrmse_norm": scale.norm, "black": scale.black, "images": images}
     sides = [side for side in ("prediction", "baseline") if side in images[0]]
     for name, statistic in _STATISTICS.items():
         document[name] = {side: _summary([image[side] for image in images], statistic) for side in sides}
