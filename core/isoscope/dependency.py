@@ -1,0 +1,54 @@
+"""How far a network looks: measured on the built network, never typed in."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from isoscope.normalisation import layers
+
+__all__ = ["halo"]
+
+_LARGEST = 4096
+
+
+def _reach(network: nn.Module, channels: int, length: int, stride: int, axis: int, *, before: bool) -> int | None:
+    """Pixels past an aligned border that feel what lies beyond it; None if everything does.
+
+    NaN spreads through every sum, maximum and interpolation that it enters, so poisoning one side of a border shows
+    exactly which outputs depend on that side.
+    """
+    side = max(8 * stride, 32)
+    shape = (1, channels, length, side) if axis == 2 else (1, channels, side, length)
+    x = torch.zeros(shape)
+    border = length // 2 // stride * stride
+    poisoned = slice(0, border) if before else slice(border, length)
+    x[(slice(None), slice(None), poisoned) if axis == 2 else (slice(None), slice(None), slice(None), poisoned)] = torch.nan
+    clean = (~network(x).isnan().any(1)[0]).all(dim=2 - axis + 1 if axis == 2 else 0).nonzero().flatten()
+    if not len(clean):
+        return None
+    return int(clean[0]) - border if before else border - 1 - int(clean[-1])
+
+
+@torch.no_grad()
+def halo(network: nn.Module, channels: int, stride: int) -> int | None:
+    """Pixels around a tile that its output depends on, rounded up to the stride; None if on the whole tile.
+
+    Args:
+        network: a generator; its instance norms are taken as frozen.
+        channels: of its input.
+        stride: its total stride.
+    """
+    probe = copy.deepcopy(network).cpu().float().eval()
+    for layer in layers(probe):
+        layer.mode = "frozen"
+    length = -(-256 // stride) * stride
+    while length <= _LARGEST:
+        found = [_reach(probe, channels, length, stride, axis, before=b) for axis in (2, 3) for b in (True, False)]
+        # a reach that comes near the far edge may have been cut short by it
+        if all(r is not None and r < length // 2 - stride for r in found):
+            return -(-max(r for r in found if r is not None) // stride) * stride
+        length *= 2
+    return None

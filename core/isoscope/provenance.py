@@ -1,0 +1,37 @@
+"""Which plug-ins, of which distributions and versions, a recipe uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isoscope import kinds
+from isoscope.parameters import Component, Kind, schema
+from isoscope.recipe import Recipe
+from isoscope.registry import Registry
+
+__all__ = ["plugins_used"]
+
+
+def _nested(registry: Registry[Any], component: Component) -> list[tuple[Registry[Any], str]]:
+    found = [(registry, component.name)]
+    for name, info in schema(registry[component.name]).model_fields.items():
+        kind = next((m for m in info.metadata if isinstance(m, Kind)), None)
+        value = component.parameters.get(name)
+        if kind and value is not None:
+            found += _nested(kinds.REGISTRIES[kind.name], Component.model_validate(value))
+    return found
+
+
+def plugins_used(recipe: Recipe) -> list[dict[str, str]]:
+    """Kind, name, distribution and version of every plug-in in a resolved recipe."""
+    used = _nested(kinds.methods, recipe.method) + _nested(kinds.tilings, recipe.inference.tiling)
+    used += [(kinds.losses, term.component(label).name) for label, term in recipe.losses.items()]
+    if recipe.task != "custom":
+        used.append((kinds.tasks, recipe.task))
+    out = []
+    for registry, name in dict.fromkeys(used):
+        plugin = registry.describe(name)
+        out.append(
+            {"kind": registry.kind, "name": name, "distribution": plugin.distribution, "version": plugin.version}
+        )
+    return out

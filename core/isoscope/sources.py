@@ -1,0 +1,102 @@
+"""From what a user names (a file, a store, a folder, a glob) to volumes."""
+
+from __future__ import annotations
+
+import glob
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from isoscope import kinds
+from isoscope.errors import DataError
+from isoscope.kinds import Store
+from isoscope.volume import Volume
+
+__all__ = ["find", "open_all", "open_one", "store_for_reading", "store_for_writing"]
+
+_log = logging.getLogger(__name__)
+
+
+def _stores() -> Iterable[tuple[str, Store]]:
+    return ((name, kinds.stores[name]()) for name in kinds.stores)
+
+
+def store_for_reading(path: Path) -> Store | None:
+    """The store that claims a path, or None. A store that cannot be imported fails only where nobody else claims."""
+    broken: Exception | None = None
+    for name in kinds.stores:
+        try:
+            store = kinds.stores[name]()
+        except Exception as error:  # a broken third-party store must not break the others
+            broken = error
+            continue
+        if store.claims(path):
+            return store
+    if broken is not None:
+        _log.warning("%s", broken)
+    return None
+
+
+def store_for_writing(path: Path) -> Store:
+    """The store that writes files with this suffix.
+
+    Raises:
+        DataError: if none does.
+    """
+    known: list[str] = []
+    for _, store in _stores():
+        if any(path.name.lower().endswith(s) for s in store.writes):
+            return store
+        known += store.writes
+    raise DataError(f"cannot write {path.name!r}; expected one of {', '.join(sorted(known))}")
+
+
+def _readable(path: Path) -> bool:
+    return not path.name.startswith(".") and store_for_reading(path) is not None
+
+
+def find(where: str | Path) -> list[Path]:
+    """The image paths behind a file, store, folder or glob, sorted by name.
+
+    Raises:
+        DataError: if there is nothing, or nothing readable.
+    """
+    path = Path(where)
+    if path.is_file() or (path.is_dir() and store_for_reading(path)):
+        return [path]
+    if path.is_dir():
+        inside = sorted(path.iterdir())
+        found = [p for p in inside if _readable(p)]
+        for other in set(inside) - set(found):
+            if not other.name.startswith("."):
+                _log.info("%s is not an image that we read; left out", other)
+        if not found:
+            raise DataError(f"{path} holds no image that we read ({len(inside)} entries); expected {_formats()}")
+        return found
+    matches = sorted(Path(p) for p in glob.glob(str(where), recursive=True))  # noqa: PTH207 (where may be absolute)
+    if not matches:
+        raise DataError(f"nothing at {where}; expected a file, a store, a folder or a quoted glob")
+    return matches
+
+
+def _formats() -> str:
+    return ", ".join(sorted({s for _, store in _stores() for s in store.suffixes}))
+
+
+def open_one(path: Path) -> list[Volume]:
+    """The volumes of one file or store.
+
+    Raises:
+        DataError: if no store claims it, or it cannot be read.
+    """
+    if not path.exists():
+        raise DataError(f"nothing at {path}; expected a file, a store, a folder or a quoted glob")
+    store = store_for_reading(path)
+    if store is None:
+        raise DataError(f"{path} is not an image that we read; expected {_formats()}")
+    return store.open(path)
+
+
+def open_all(where: str | Path) -> list[Volume]:
+    """All volumes behind a file, store, folder or glob, in sorted order."""
+    return [v for path in find(where) for v in open_one(path)]
