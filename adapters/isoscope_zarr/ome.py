@@ -1,0 +1,138 @@
+"""OME-NGFF metadata (0.1 to 0.5) into a header's words, and back into 0.5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isoscope.errors import DataError
+from isoscope.volume import AXES, Header
+
+__all__ = ["Image", "axis_letter", "is_rgb", "parse", "render"]
+
+Document = dict[str, Any]
+Window = tuple[float, float]
+
+_LETTERS = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
+_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+_MICROMETERS = {
+    "angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6,
+}  # fmt: skip
+_ALIASES = {
+    "nm": "nanometer", "nanometre": "nanometer", "um": "micrometer", "µm": "micrometer", "μm": "micrometer",
+    "micron": "micrometer", "microns": "micrometer", "micrometre": "micrometer", "mm": "millimeter",
+    "millimetre": "millimeter", "cm": "centimeter", "m": "meter", "metre": "meter",
+}  # fmt: skip
+_RGB_NAMES = ("red", "green", "blue")
+_RGB_COLOURS = ("FF0000", "00FF00", "0000FF")
+_COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What OME metadata says of one level of an image; `pixel_size` is (z, y, x)."""
+
+    path: str
+    axes: str
+    pixel_size: tuple[float, float, float] | None
+    unit: str
+    channels: tuple[str, ...]
+
+
+def axis_letter(name: Any, kind: Any = None) -> str | None:
+    """T, C, Z, Y or X for an axis name or type as people write them, or None."""
+    fallback = {"time": "T", "channel": "C"}.get(str(kind).lower())
+    return _LETTERS.get(str(name).lower(), fallback)
+
+
+def parse(ome: Document, level: str | None = None) -> Image | None:
+    """The first multiscale image: its first level, or the one stored under `level` (None if there is no such level)."""
+    multiscale = ome["multiscales"][0]
+    for dataset in multiscale["datasets"]:
+        if level in (None, dataset["path"]):
+            axes = multiscale.get("axes", list("tczyx"))  # 0.1 and 0.2 knew only these five
+            scale = _scale(len(axes), dataset, multiscale)
+            size, unit = _pixel_size(axes, scale)
+            return Image(dataset["path"], _letters(axes), size, unit, _labels(ome))
+    return None
+
+
+def _letters(axes: list[Any]) -> str:
+    names = [axis if isinstance(axis, str) else axis["name"] for axis in axes]
+    kinds = [None if isinstance(axis, str) else axis.get("type") for axis in axes]
+    found = [axis_letter(*pair) for pair in zip(names, kinds, strict=True)]
+    letters = "".join(letter for letter in found if letter)
+    if None in found or len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters):
+        raise DataError(f"got OME axes {names}; expected some of t, c, z, y, x, each once; rename them in the metadata")
+    return letters
+
+
+def _scale(ndim: int, *owners: Document) -> list[float]:
+    scale = np.ones(ndim)
+    for owner in owners:
+        for transform in owner.get("coordinateTransformations", []):
+            if transform.get("type") == "scale" and "scale" in transform:
+                scale = scale * np.asarray(transform["scale"], float)
+    return [float(s) for s in scale]
+
+
+def _pixel_size(axes: list[Any], scale: list[float]) -> tuple[tuple[float, float, float] | None, str]:
+    sizes = {"Z": 1.0, "Y": 1.0, "X": 1.0}
+    units: dict[str, str] = {}
+    for axis, letter, step in zip(axes, _letters(axes), scale, strict=True):
+        if letter in sizes:
+            sizes[letter] = step
+            unit = "" if isinstance(axis, str) else str(axis.get("unit") or "")
+            units[letter] = _ALIASES.get(unit, unit)
+    named = set(units.values()) - {""}
+    usable = all(np.isfinite(s) and s > 0 for s in sizes.values())
+    if not usable or (not named and set(sizes.values()) == {1.0}):
+        return None, "micrometer"
+    if len(named) > 1 and named <= set(_MICROMETERS):
+        sizes = {a: s * _MICROMETERS.get(units.get(a, ""), 1.0) for a, s in sizes.items()}
+        named = {"micrometer"}
+    # A step without a unit still tells how long z is against x, so it is kept with an empty unit.
+    return (sizes["Z"], sizes["Y"], sizes["X"]), named.pop() if len(named) == 1 else ""
+
+
+def _labels(ome: Document) -> tuple[str, ...]:
+    channels = (ome.get("omero") or {}).get("channels") or []
+    labels = tuple(str(channel.get("label") or "") for channel in channels)
+    return labels if all(labels) else ()
+
+
+def is_rgb(channels: tuple[str, ...]) -> bool:
+    """Whether the channels are called red, green and blue, in that order."""
+    return tuple(name.lower() for name in channels) == _RGB_NAMES
+
+
+def render(header: Header, windows: list[Window]) -> Document:
+    """OME-NGFF 0.5 metadata of one level "0" along TCZYX; `windows` are the grey values seen, channel by channel."""
+    size = header.pixel_size or (1.0, 1.0, 1.0)
+    unit = {"unit": header.unit} if header.pixel_size and header.unit else {}
+    axes = [{"name": a.lower(), "type": _TYPES[a]} | (unit if a in "ZYX" else {}) for a in AXES]
+    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, *map(float, size)]}]}
+    ome: Document = {"version": "0.5", "multiscales": [{"name": header.name, "axes": axes, "datasets": [level]}]}
+    if names := _RGB_NAMES if header.rgb else header.channels:
+        ome["omero"] = {"channels": _omero(header, names, windows)}
+    return ome
+
+
+def _omero(header: Header, names: tuple[str, ...], windows: list[Window]) -> list[Document]:
+    colours = _RGB_COLOURS if header.rgb else _COLOURS if len(names) > 1 else ("FFFFFF",)
+    found = []
+    for i, (name, window) in enumerate(zip(names, windows, strict=True)):
+        shown = _limits(header.dtype, window) if header.rgb else window
+        low, high = _limits(header.dtype, window)
+        view = {"min": low, "max": high, "start": shown[0], "end": shown[1]}
+        found.append({"label": name, "color": colours[i % len(colours)], "active": True, "window": view})
+    return found
+
+
+def _limits(dtype: np.dtype[Any], window: Window) -> Window:
+    if dtype.kind == "f":
+        return window
+    info = np.iinfo(dtype)
+    return float(info.min), float(info.max)

@@ -1,0 +1,49 @@
+"""The `zarr` store: reads OME-Zarr and bare zarr, writes OME-Zarr 0.5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoscope.volume import Header, Layout, Sink, Volume
+
+__all__ = ["ZarrStore", "zarr"]
+
+_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+
+
+@dataclass(frozen=True, slots=True)
+class ZarrStore:
+    """Folders that hold zarr: OME-Zarr 0.4 and 0.5 images, bare arrays, and arrays inside a store."""
+
+    suffixes: tuple[str, ...] = (".ome.zarr", ".zarr")
+    writes: tuple[str, ...] = (".ome.zarr", ".zarr")
+
+    def claims(self, path: Path, /) -> bool:
+        """Whether the name ends in .zarr or the folder holds zarr metadata."""
+        return path.name.lower().endswith(self.suffixes) or any((path / mark).is_file() for mark in _MARKS)
+
+    def open(self, path: Path, /) -> list[Volume]:
+        """The first level of the first image in the store, or the array itself.
+
+        Raises:
+            DataError: if it is no zarr, or one that cannot be read safely or without guessing.
+        """
+        from isoscope_zarr.reader import open_volume  # zarr takes long to import and `claims` is asked of every path
+
+        return [open_volume(path)]
+
+    def create(self, path: Path, header: Header, layout: Layout, /) -> Sink:
+        """Start an OME-Zarr 0.5 image of one level, always TCZYX, sharded.
+
+        Raises:
+            DataError: if something that is no zarr store is in the way, or zarr cannot hold such an image.
+        """
+        from isoscope_zarr.writer import ZarrSink
+
+        return ZarrSink(path, header, layout)
+
+
+def zarr() -> ZarrStore:
+    """Read OME-Zarr (0.4, 0.5) and bare zarr (v2, v3); write sharded OME-Zarr 0.5."""
+    return ZarrStore()
