@@ -1,50 +1,40 @@
-"""A pool of past fakes, so that discriminators do not forget (Shrivastava et al. 2017)."""
+"""The losses of a run, as a plain CSV file."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-__all__ = ["ImagePool"]
+__all__ = ["HistoryFile"]
 
 
-class ImagePool(nn.Module):
-    """Keeps up to `size` images on the device, preallocated; saved and restored with the method.
+class HistoryFile:
+    """A CSV file that grows by a row per report and can be cut back to a checkpoint.
 
     Args:
-        size: images kept; 0 passes everything through.
-        shape: of one image, (C, H, W).
+        path: of the file; the header is written with the first row.
+        columns: of every row; a term that is switched off leaves its cell empty.
     """
 
-    images: Tensor
-    filled: Tensor
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path, self.columns = path, list(columns)
 
-    def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.size = size
-        self.register_buffer("images", torch.zeros(size, *shape))
-        self.register_buffer("filled", torch.tensor(0))
-        self._filled = 0
+    def write(self, row: Mapping[str, float]) -> None:
+        """Append one row; names that are not columns are dropped."""
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as handle:
+            writer = csv.DictWriter(handle, self.columns, extrasaction="ignore")
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
 
-    def forward(self, fakes: Tensor) -> Tensor:
-        """While filling: the new images. Once full: each image is, with probability 1/2, swapped for a stored one."""
-        if self.size == 0:
-            return fakes
-        return torch.stack([self._one(image) for image in fakes])
-
-    def _one(self, image: Tensor) -> Tensor:
-        if self._filled < self.size:
-            self.images[self._filled] = image
-            self._filled += 1
-            self.filled.fill_(self._filled)
-            return image
-        if torch.rand(()) < 0.5:  # drawn on the host, so that no device is asked to wait
-            return image
-        place = int(torch.randint(self.size, ()))
-        old = self.images[place].clone()
-        self.images[place] = image
-        return old
-
-    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
-        self._filled = int(self.filled)
+    def cut(self, step: int) -> None:
+        """Drop the rows after `step`, which a resumed run will write again."""
+        if not self.path.exists():
+            return
+        with self.path.open(newline="", encoding="utf-8") as handle:
+            rows = [r for r in csv.DictReader(handle) if int(r["step"]) <= step]
+        self.path.unlink()
+        for row in rows:
+            self.write(row)  # type: ignore[arg-type]

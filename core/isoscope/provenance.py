@@ -29,9 +29,7 @@ def plugins_used(recipe: Recipe) -> list[dict[str, str]]:
     if recipe.task != "custom":
         used.append((kinds.tasks, recipe.task))
     out = []
-    for registry, name in dict.fromkeys(used):
-        plugin = registry.describe(name)
-        out.append(
-            {"kind": registry.kind, "name": name, "distribution": plugin.distribution, "version": plugin.version}
-        )
+    for kind, name in dict.fromkeys((registry.kind, name) for registry, name in used):
+        plugin = kinds.REGISTRIES[kind].describe(name)
+        out.append({"kind": kind, "name": name, "distribution": plugin.distribution, "version": plugin.version})
     return out

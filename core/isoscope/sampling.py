@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -89,12 +89,18 @@ class Sampler:
         return self.intensity.normalise(torch.from_numpy(np.stack(patches)))
 
 
-def prefetched(samplers: Sequence[Sampler], start: int, stop: int) -> Iterator[tuple[int, list[Tensor]]]:
-    """(step, one batch per sampler) for each step; the next step is read while this one trains."""
+def prefetched(
+    samplers: Sequence[Sampler], start: int, more: Callable[[int], bool]
+) -> Iterator[tuple[int, list[Tensor]]]:
+    """(step, one batch per sampler) while `more(step)`; the next step is read while this one trains."""
     with ThreadPoolExecutor(1, "isoscope-sampling") as pool:
-        ahead = pool.submit(lambda k: [s(k) for s in samplers], start)
-        for step in range(start, stop):
-            batches = ahead.result()
-            if step + 1 < stop:
-                ahead = pool.submit(lambda k: [s(k) for s in samplers], step + 1)
-            yield step, batches
+        step, ahead = start, None
+        while more(step):
+            ready = ahead or pool.submit(_batches, samplers, step)
+            ahead = pool.submit(_batches, samplers, step + 1)
+            yield step, ready.result()
+            step += 1
+
+
+def _batches(samplers: Sequence[Sampler], step: int) -> list[Tensor]:
+    return [sampler(step) for sampler in samplers]

@@ -93,15 +93,3 @@ def regions(size: tuple[int, int], side: int) -> Iterator[Region]:
             yield slice(y, min(y + side, size[0])), slice(x, min(x + side, size[1]))
 
 
-def padded(plane: NDArray[Any], read: Region, size: tuple[int, int]) -> NDArray[Any]:
-    """Extend the part [C, h, w] of a plane to `read` by reflection past the plane's bottom and right edge."""
-    short = [max(0, r.stop - n) for r, n in zip(read, size, strict=True)]
-    if not any(short):
-        return plane
-    return np.pad(plane, ((0, 0), (0, short[0]), (0, short[1])), mode="reflect")
-
-
-def clipped(read: Region, size: tuple[int, int]) -> Region:
-    """The part of `read` that lies on the plane, with enough behind it to reflect."""
-    ys, xs = (slice(min(r.start, max(0, n - 1)), min(r.stop, n)) for r, n in zip(read, size, strict=True))
-    return ys, xs

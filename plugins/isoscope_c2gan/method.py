@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import torch
 from isoscope import kinds
 from isoscope.cycle import Cycle, Side
-from isoscope.history import ImagePool
+from isoscope.pool import ImagePool
 from isoscope.parameters import Component, Kind, build
 from isoscope.schedule import rate as relative_rate
 from isoscope.schedule import weight

@@ -1,0 +1,103 @@
+"""From two image sets to a complete recipe: preset, then the task's proposal, then the user's word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isoscope import kinds, presets
+from isoscope.domain import Domain
+from isoscope.errors import DataError, RecipeError
+from isoscope.recipe import DomainRecipe, Recipe, merge, parse, resolved
+from isoscope.survey import survey
+from isoscope.volume import Volume
+
+__all__ = ["Proposal", "propose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A resolved recipe and the two domains as it will see them."""
+
+    recipe: Recipe
+    source: Domain
+    target: Domain
+
+
+def _smallest(volumes: Sequence[Volume]) -> int:
+    return min(min(v.header.shape[3:]) for v in volumes)
+
+
+def _patch(wanted: int, volumes: Sequence[Volume]) -> int:
+    """The preset's patch, or the largest multiple of 8 that every image can hold."""
+    side = min(wanted, _smallest(volumes) // 8 * 8)
+    if side < 16:
+        small = min(volumes, key=lambda v: min(v.header.shape[3:])).header
+        raise DataError(
+            f"{small.name} is {small.shape[3]} x {small.shape[4]} px; expected at least 16 x 16 to learn from; "
+            f"give larger images"
+        )
+    return side
+
+
+def _task(name: str, source: Sequence[Volume], target: Sequence[Volume]) -> dict[str, Any]:
+    """What the task proposes for these domains as they are on disk; only keys it sets."""
+    plain = DomainRecipe()
+    proposed = kinds.tasks[name](survey(source, plain, "source"), survey(target, plain, "target"))
+    return {**proposed.model_dump(exclude_unset=True), "task": name}
+
+
+def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Sequence[Volume]) -> dict[str, Any]:
+    """Preset and task in their order of precedence, with a patch that the images can hold."""
+    declared = (keys.get("training") or {}).get("patch")
+    wanted = presets.preset(name)
+    patch = declared or _patch(given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes)
+    wanted = presets.preset(wanted["preset"], patch)
+    given = merge(given, {"training": {"patch": patch}}) if given else given
+    return merge(given, wanted) if wanted["preset"] in presets.PUBLISHED else merge(wanted, given)
+
+
+def propose(
+    source: Sequence[Volume], target: Sequence[Volume], *, task: str | None = None, preset: str | None = None,
+    user: Mapping[str, Any] | None = None,
+) -> Proposal:  # fmt: skip
+    """The recipe for two image sets.
+
+    Layers, later ones winning: preset, task, the user's keys; a published preset wins over the task.
+
+    Args:
+        source: images of domain A.
+        target: images of domain B.
+        task: a task's name, or none for what the user's keys say.
+        preset: a preset's name; none: the user's, else `auto`.
+        user: keys from a YAML file and from overrides.
+
+    Raises:
+        RecipeError, PluginError, DataError: one line each.
+    """
+    keys = dict(user or {})
+    task = task or keys.get("task")
+    if task is None:
+        raise RecipeError(f"no task given; expected --task with one of {', '.join(kinds.tasks)}, or a recipe")
+    given = _task(task, source, target) if task != "custom" else {}
+    base = _base(preset or str(keys.get("preset", "auto")), given, keys, [*source, *target])
+    keys |= {"task": task, "preset": base["preset"]}
+    recipe = resolved(parse(merge(base, keys)))
+    domains = (
+        survey(source, recipe.source, "source", recipe.output.planes, strict=True),
+        survey(target, recipe.target, "target", "xy", strict=True),
+    )
+    return Proposal(_settled(recipe, *domains), *domains)
+
+
+def _settled(recipe: Recipe, source: Domain, target: Domain) -> Recipe:
+    """The recipe with what was measured written in, so that a run can be repeated from it alone."""
+    sides = {}
+    for side, domain in (("source", source), ("target", target)):
+        sides[side] = {
+            "limits": domain.limits,
+            "threshold": domain.threshold,
+            "polarity": "bright" if domain.polarity > 0 else "dark",
+        }
+    return recipe.replaced(**sides)

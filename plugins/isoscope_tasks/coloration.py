@@ -1,0 +1,28 @@
+"""Grey -> colour, as for H&E."""
+
+from __future__ import annotations
+
+from isoscope.domain import Domain
+from isoscope.errors import DataError
+from isoscope.parameters import Component
+from isoscope.recipe import DomainRecipe, Recipe
+
+__all__ = ["coloration"]
+
+
+def coloration(source: Domain, target: Domain, /) -> Recipe:
+    """Colour grey bright-field pictures: learn from grey images and from colour images of other specimens.
+
+    The way back, colour to grey, is known exactly, so the backward generator is the luminance itself: a coloured image
+    must have the grey values it came from, and grey versions of the colour images are training examples.
+    """
+    if target.channels != 3:
+        raise DataError(f"coloration needs RGB targets of 3 channels, got {target.channels}; give colour images as --target")
+    if source.channels not in (1, 3):
+        raise DataError(f"coloration needs grey or RGB sources, got {source.channels} channels; give grey images as --source")
+    # Colour images as the source stand for their own grey versions; bright field: content is darker than background.
+    return Recipe(
+        source=DomainRecipe(grey=source.channels == 3, polarity="dark"),
+        target=DomainRecipe(polarity="dark"),
+        method=Component.model_validate({"name": "c2gan", "backward": {"name": "luminance"}}),
+    )
