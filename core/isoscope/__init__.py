@@ -9,7 +9,18 @@ import importlib
 from importlib.metadata import version
 from types import ModuleType
 
-__all__ = ["errors", "evaluation", "inference", "kinds", "recipe", "registry", "sources", "testing", "training", "volume"]
+__all__ = [
+    "errors",
+    "evaluation",
+    "inference",
+    "kinds",
+    "recipe",
+    "registry",
+    "sources",
+    "testing",
+    "training",
+    "volume",
+]
 
 __version__ = version("isoscope")
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from isoscope.normalisation import layers
 
@@ -29,17 +29,14 @@ class Average(nn.Module):
         object.__setattr__(self, "_live", dict(generators))  # not registered: they are not ours to save
         self.networks = nn.ModuleDict({k: copy.deepcopy(g).requires_grad_(False) for k, g in generators.items()})
 
-    def train(self, mode: bool = True) -> Average:
-        """Always in evaluation mode."""
-        return super().train(False)  # type: ignore[return-value]
-
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after `step` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, live in self._live.items():
             mine = self.networks[name]
-            old, new = list(mine.parameters()), list(live.parameters())
+            old: list[Tensor] = list(mine.parameters())
+            new: list[Tensor] = list(live.parameters())
             if old:
                 torch._foreach_lerp_(old, new, 1 - decay)
             for a, b in zip(mine.buffers(), live.buffers(), strict=True):

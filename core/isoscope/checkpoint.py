@@ -88,5 +88,7 @@ def load(
             optimiser.load_state_dict(_nested_optimiser(tensors, f"optimiser/{name}", facts["groups"][name]))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         cause = str(error).splitlines()[0]
-        raise DataError(f"checkpoint {home} cannot be used ({cause}); remove it to fall back on an older one") from error
+        raise DataError(
+            f"checkpoint {home} is damaged ({cause}); remove its folder to go on from an older one"
+        ) from error
     return facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
@@ -69,7 +69,7 @@ class Cycle:
         """G(b) for side "b", F(a) for side "a": what a generator does to an image of its own output domain."""
         if self.source.channels != self.target.channels:
             raise RecipeError(
-                f"identity needs equal channels, got {self.source.channels} and {self.target.channels}; remove that loss"
+                f"identity needs equal channels, got {self.source.channels} and {self.target.channels}; leave it out"
             )
         net, real = (self._forward, self.real_b) if side == "b" else (self._backward, self.real_a)
         return net(real).float()  # type: ignore[no-any-return]
@@ -78,7 +78,8 @@ class Cycle:
         """Feature maps of the generator that reads images of `side`, for that side's real or fake image."""
         net = self._forward if side == "a" else self._backward
         if not hasattr(net, "features"):
-            raise RecipeError(f"generator {type(net).__name__} offers no features; choose one that does, such as resnet")
+            raise RecipeError(f"generator {type(net).__name__} offers no features; choose another, such as resnet")
         pictures = {"a": (self.real_a, "fake_a"), "b": (self.real_b, "fake_b")}
         real, fake = pictures[side]
-        return net.features(real if image == "real" else getattr(self, fake))  # type: ignore[no-any-return]
+        maps: list[Tensor] = cast("Any", net).features(real if image == "real" else getattr(self, fake))
+        return maps

@@ -25,7 +25,9 @@ def _reach(network: nn.Module, channels: int, length: int, stride: int, axis: in
     x = torch.zeros(shape)
     border = length // 2 // stride * stride
     poisoned = slice(0, border) if before else slice(border, length)
-    x[(slice(None), slice(None), poisoned) if axis == 2 else (slice(None), slice(None), slice(None), poisoned)] = torch.nan
+    x[(slice(None), slice(None), poisoned) if axis == 2 else (slice(None), slice(None), slice(None), poisoned)] = (
+        torch.nan
+    )
     clean = (~network(x).isnan().any(1)[0]).all(dim=2 - axis + 1 if axis == 2 else 0).nonzero().flatten()
     if not len(clean):
         return None

@@ -40,7 +40,11 @@ def _publish(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file atomically."""
-    _publish(path, lambda p: p.write_text(text, encoding="utf-8") and None)
+
+    def write(draft: Path) -> None:
+        draft.write_text(text, encoding="utf-8")
+
+    _publish(path, write)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

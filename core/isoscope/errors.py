@@ -14,7 +14,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DataError", "Interrupted", "IsoscopeError", "PluginError", "RecipeError", "TrainingError", "UserError", "nearest"]
+__all__ = [
+    "DataError",
+    "Interrupted",
+    "IsoscopeError",
+    "PluginError",
+    "RecipeError",
+    "TrainingError",
+    "UserError",
+    "nearest",
+]
 
 
 class IsoscopeError(Exception):

@@ -53,7 +53,8 @@ class Frames:
         z0, z1 = (0, depth) if self.planes == "stack" else (z, z + 1)
         values = self.volume.read(Box((t, 0, z0, ys.start, xs.start), (t + 1, c, z1, ys.stop, xs.stop)))[0]
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise DataError(f"{self.name} holds NaN or infinite values; expected finite grey values; replace them first")
+            raise DataError(f"{self.name} holds NaN or infinite values; expected finite grey values; replace them")
         if self.grey:
             values = np.tensordot(np.asarray(REC601, np.float32), values.astype(np.float32), 1)[None]
-        return values.reshape(-1, *values.shape[-2:])
+        flat: NDArray[Any] = values.reshape(-1, *values.shape[-2:])
+        return flat

@@ -92,7 +92,7 @@ def _header(model: Model, source: Header, frames: Frames) -> Header:
     shape = (t, model.outputs.channels, 1 if stack else z, y, x)
     axes = "".join(a for a in source.axes if a != "C" and not (stack and a == "Z"))
     if shape[1] > 1:
-        axes = axes.replace("YX", "CYX") if "Z" not in axes else "C" + axes if "T" not in axes else axes.replace("T", "TC")
+        axes = "TC" + axes[1:] if axes.startswith("T") else "C" + axes
     declared = model.recipe.output.dtype if model.direction == "a2b" else None
     provenance = {
         "predicted": True, "isoscope": __version__, "model": model.sha256, "direction": model.direction,
@@ -137,9 +137,11 @@ def plan(model: Model, volume: Volume, *, tile: int | None = None, tiling: str |
 
 
 def _jobs(frames: Frames, header: Header, grid: Grid, layout: Layout) -> Iterator[Job]:
+    channels = header.shape[1]
     for index, (t, z) in enumerate(frames.places):
         for ys, xs in regions(grid.size, layout.shard[-1]):
-            yield Job(index, (ys, xs), Box((t, 0, z, ys.start, xs.start), (t + 1, header.shape[1], z + 1, ys.stop, xs.stop)))
+            box = Box((t, 0, z, ys.start, xs.start), (t + 1, channels, z + 1, ys.stop, xs.stop))
+            yield Job(index, (ys, xs), box)
 
 
 def _read(frames: Frames, frame: int, tiles: Sequence[Tile]) -> tuple[NDArray[Any], tuple[int, int]]:
@@ -156,6 +158,10 @@ def _read(frames: Frames, frame: int, tiles: Sequence[Tile]) -> tuple[NDArray[An
     return np.pad(values, ((0, 0), *pads), mode="reflect"), (spans[0].start, spans[1].start)
 
 
+def _shifted(span: slice, by: int) -> slice:
+    return slice(span.start - by, span.stop - by)
+
+
 def run(plan: Plan, job: Job, model: Model, frames: Frames) -> NDArray[Any]:
     """The grey values of one shard, float32 [C, h, w], not yet rounded. Reads only the plan and the input."""
     tiles = list(build(kinds.tilings, plan.tiling)(job.region, plan.grid))
@@ -165,16 +171,15 @@ def run(plan: Plan, job: Job, model: Model, frames: Frames) -> NDArray[Any]:
     out = np.zeros((model.outputs.channels, rows.stop - rows.start, columns.stop - columns.start), np.float32)
     for tile in tiles:
         ys, xs = tile.read
-        part = model(source[:, ys.start - y0 : ys.stop - y0, xs.start - x0 : xs.stop - x0]).numpy()
+        part = model(source[:, _shifted(ys, y0), _shifted(xs, x0)]).numpy()
         kept = part[:, tile.keep[0], tile.keep[1]]
-        wy, wx = tile.write
-        place = (slice(None), slice(wy.start - rows.start, wy.stop - rows.start), slice(wx.start - columns.start, wx.stop - columns.start))
+        place = (slice(None), _shifted(tile.write[0], rows.start), _shifted(tile.write[1], columns.start))
         if tile.weight is None:
             out[place] = kept
         else:
             out[place] += kept * tile.weight
     if not np.isfinite(out).all():
-        raise DataError(f"{frames.name}: the network returned NaN or infinity; its weights are damaged; retrain or restore")
+        raise DataError(f"{frames.name}: the network returned NaN; its weights are damaged; retrain or restore it")
     return out
 
 
@@ -206,7 +211,7 @@ def stream(
                 if progress:
                     progress(done, len(plan.jobs))
                 if stop and stop():
-                    raise Interrupted(f"stopped after {done} of {len(plan.jobs)} shards of {frames.name}; nothing was kept")
+                    raise Interrupted(f"stopped {frames.name} after {done} of {len(plan.jobs)} shards; nothing kept")
             if pending is not None:
                 pending.result()
         sink.close()

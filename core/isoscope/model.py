@@ -100,8 +100,8 @@ def _check_plugins(facts: dict[str, Any]) -> None:
     for used in facts["plugins"]:
         registry = kinds.REGISTRIES[used["kind"]]
         if used["name"] not in registry:
-            owner = f"{used['distribution']} {used['version']}"
-            raise PluginError(f"the model needs {used['kind']} plug-in {used['name']!r}; pip install {owner.replace(' ', '==')}")
+            owner = f"{used['distribution']}=={used['version']}"
+            raise PluginError(f"the model needs {used['kind']} plug-in {used['name']!r}; pip install {owner}")
 
 
 def _network(recipe: Recipe, source: Domain, target: Domain, direction: Direction) -> nn.Module:
@@ -109,7 +109,8 @@ def _network(recipe: Recipe, source: Domain, target: Domain, direction: Directio
     patch = (recipe.training.patch, recipe.training.patch)
     method = build(kinds.methods, recipe.method, source, target, Terms(recipe.losses), patch)
     if direction not in method.directions:
-        raise DataError(f"the model maps {', '.join(method.directions)} only, not {direction}; choose another --direction")
+        known = ", ".join(method.directions)
+        raise DataError(f"the model maps {known} only, not {direction}; choose another --direction")
     return method.generator(direction)
 
 
@@ -143,7 +144,8 @@ def load(path: str | Path, direction: Direction = "a2b", device: torch.device | 
         source, target = Domain.model_validate(facts["source"]), Domain.model_validate(facts["target"])
         entry = facts["weights"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{home / 'model.json'} is damaged ({str(error).splitlines()[0]}); restore or retrain it") from error
+        cause = str(error).splitlines()[0]
+        raise DataError(f"{home / 'model.json'} is damaged ({cause}); restore or retrain it") from error
     network = _network(recipe, source, target, direction)
     _weights(home, entry[direction], network)
     network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -27,7 +27,7 @@ def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) ->
     """
     if x.shape[-1] * x.shape[-2] == 1:  # a single pixel has no variance: what is left is the offset
         return torch.zeros_like(x) + bias.to(x.dtype)[None, :, None, None]
-    parts = [F.batch_norm(image, None, None, weight, bias, True, 0.0, eps) for image in x.split(1)]
+    parts = [F.batch_norm(image, None, None, weight, bias, True, 0.0, eps) for image in torch.split(x, 1)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
@@ -67,7 +67,7 @@ class InstanceNorm(nn.Module):
         self.frozen_flag.fill_(on)
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
+        super()._load_from_state_dict(*args, **kwargs)
         self.mode = "frozen" if bool(self.frozen_flag) else "instance"
 
 

@@ -1,4 +1,4 @@
-"""Progress u as a function of the step, re-planned while a time budget runs, so that a run ends well after M minutes."""
+"""Progress u as a function of the step, re-planned while a time budget runs, so that a run ends well in time."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
@@ -115,4 +115,4 @@ def build(registry: Registry[Callable[..., T]], component: Component, *core: Any
     """Call the factory behind a component with the core's arguments and the user's validated parameters."""
     values = _validated(registry, component)
     keywords = {name: getattr(values, name) for name in type(values).model_fields}
-    return cast("T", registry[component.name](*core, **keywords))
+    return registry[component.name](*core, **keywords)

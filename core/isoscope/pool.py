@@ -46,5 +46,5 @@ class ImagePool(nn.Module):
         return old
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
+        super()._load_from_state_dict(*args, **kwargs)
         self._filled = int(self.filled)

@@ -32,7 +32,7 @@ def _cpu(patch: int) -> dict[str, Any]:
     unet = {"name": "unet", "width": 16, "depth": 2, "norm": "none"}
     return {
         "method": _c2gan(unet, {"name": "patchgan", "width": 16}, rate=4e-4, knee=0.6),
-        "losses": _losses({"name": "lsgan", "label": 0.9}, {"weight": 5.0, "schedule": "exp", "speed": 6.0, "floor": 0.05}),
+        "losses": _losses({"name": "lsgan", "label": 0.9}, {**_SALIENCY, "floor": 0.05}),
         "training": {"steps": 2000, "batch": 4, "patch": patch or 64},
     }
 
@@ -41,7 +41,7 @@ def _default(patch: int) -> dict[str, Any]:
     resnet = {"name": "resnet", "width": 64, "blocks": _blocks(patch or 128), "norm": "instance"}
     return {
         "method": _c2gan(resnet, {"name": "patchgan", "width": 64}),
-        "losses": _losses({"name": "lsgan", "label": 0.9}, {"weight": 5.0, "schedule": "exp", "speed": 6.0, "floor": 0.05}),
+        "losses": _losses({"name": "lsgan", "label": 0.9}, {**_SALIENCY, "floor": 0.05}),
         "training": {"steps": 50_000, "batch": 4, "patch": patch or 128},
     }
 
@@ -49,11 +49,16 @@ def _default(patch: int) -> dict[str, Any]:
 _PLAIN = {"augmentation": "none", "average": 0.0, "finish": 0.0, "precision": "float32"}
 
 
+_SALIENCY = {"weight": 5.0, "schedule": "exp", "speed": 6.0}
+"""As released; ours keeps a floor, because hallucinations can grow late."""
+
+
 def _released(patch: int) -> dict[str, Any]:
-    resnet = {"name": "resnet", "width": 64, "blocks": _blocks(patch or 128), "norm": "instance", "upsample": "transposed"}
+    blocks = _blocks(patch or 128)
+    resnet = {"name": "resnet", "width": 64, "blocks": blocks, "norm": "instance", "upsample": "transposed"}
     return {
         "method": _c2gan(resnet, {"name": "patchgan94", "width": 64}, noise=0.0),
-        "losses": _losses({"name": "lsgan", "label": 0.9}, {"weight": 5.0, "schedule": "exp", "speed": 6.0}),
+        "losses": _losses({"name": "lsgan", "label": 0.9}, dict(_SALIENCY)),
         "training": {"steps": 100_000, "batch": 1, "patch": patch or 128, **_PLAIN},
     }
 

@@ -15,7 +15,19 @@ from isoscope.errors import RecipeError, nearest
 from isoscope.parameters import Component, one_line, resolve
 from isoscope.schedule import Shape
 
-__all__ = ["DomainRecipe", "Inference", "Output", "Recipe", "Term", "Training", "merge", "parse", "read", "resolved", "set_"]
+__all__ = [
+    "DomainRecipe",
+    "Inference",
+    "Output",
+    "Recipe",
+    "Term",
+    "Training",
+    "merge",
+    "parse",
+    "read",
+    "resolved",
+    "set_",
+]
 
 
 class _Part(BaseModel):
@@ -28,7 +40,7 @@ class DomainRecipe(_Part):
     grey: bool = Field(False, description="turn RGB into luminance (Rec. 601) on reading")
     percentiles: tuple[float, float] = Field((0.1, 99.9), description="data-set percentiles that become the limits")
     limits: tuple[tuple[float, float], ...] | None = Field(None, description="grey values per channel; none: measured")
-    polarity: Literal["auto", "bright", "dark"] = Field("auto", description="content brighter or darker than background")
+    polarity: Literal["auto", "bright", "dark"] = Field("auto", description="content against background")
     saliency: Operator = Field("mean", description="operator that finds content")
     saliency_channel: int = Field(0, ge=0, description="channel for the operator 'channel'")
     threshold: float | None = Field(None, description="grey value that separates content; none: Otsu, measured")
@@ -119,8 +131,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         old = out.get(key)
         if isinstance(old, Mapping) and "name" in old and isinstance(value, str):
             value = {"name": value}
-        if isinstance(old, Mapping) and isinstance(value, Mapping) and value.get("name", old.get("name")) == old.get("name"):
-            out[key] = merge(old, value)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            same = value.get("name", old.get("name")) == old.get("name")
+            out[key] = merge(old, value) if same else value
         else:
             out[key] = value
     return out
@@ -173,7 +186,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RecipeError(f"no recipe at {path}; `isoscope init TASK --source S --target T -o {path}` writes one") from None
+        raise RecipeError(f"no recipe at {path}; `isoscope init TASK --source S --target T` writes one") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"{path} is not a YAML recipe: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict):
@@ -193,7 +206,8 @@ def resolved(recipe: Recipe) -> Recipe:
     losses = {}
     for label, term in recipe.losses.items():
         component = resolve(kinds.losses, term.component(label))
-        losses[label] = {**{k: getattr(term, k) for k in Term.model_fields}, "use": component.name, **component.parameters}
+        own = {k: getattr(term, k) for k in Term.model_fields}
+        losses[label] = {**own, "use": component.name, **component.parameters}
     return recipe.replaced(
         method=resolve(kinds.methods, recipe.method).model_dump(),
         losses=losses,

@@ -41,8 +41,8 @@ def _samples(frames: Sequence[Frames], seed: int) -> Iterator[NDArray[Any]]:
     """Up to 64 boxes of at most 256 px, spread over all images by a seed."""
     rng = np.random.default_rng(seed)
     places = [(f, i) for f in frames for i in range(len(f))]
-    picks = rng.permutation(len(places))[:_SAMPLES] if len(places) >= _SAMPLES else np.resize(rng.permutation(len(places)), _SAMPLES)
-    for pick in picks:
+    # few frames are sampled several times, many at most once
+    for pick in np.resize(rng.permutation(len(places)), _SAMPLES):
         f, i = places[pick]
         y, x = (int(rng.integers(0, max(1, n - _SIDE + 1))) for n in f.size)
         yield f.read(i, slice(y, min(y + _SIDE, f.size[0])), slice(x, min(x + _SIDE, f.size[1])))
@@ -98,7 +98,7 @@ def _maps(samples: list[NDArray[Any]], domain: Domain) -> NDArray[Any]:
 def _otsu(values: NDArray[Any]) -> float:
     from skimage.filters import threshold_otsu
 
-    return float(threshold_otsu(values)) if values.max() > values.min() else float(values[0])
+    return float(threshold_otsu(values)) if values.max() > values.min() else float(values[0])  # type: ignore[no-untyped-call]
 
 
 def _signed(recipe: DomainRecipe, values: NDArray[Any], cut: float) -> Literal[-1, 0, 1]:
@@ -144,7 +144,8 @@ def survey(
         unit=header.unit,
     )
     values = _maps(samples, domain)
-    cut = _otsu(values) if recipe.threshold is None else threshold(domain.model_copy(update={"threshold": recipe.threshold}))
+    declared = domain.model_copy(update={"threshold": recipe.threshold or 0.0})
+    cut = _otsu(values) if recipe.threshold is None else threshold(declared)
     sign = _signed(recipe, values, cut)
     if strict and sign == 0:
         raise RecipeError(

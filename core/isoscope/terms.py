@@ -55,7 +55,8 @@ class Terms(nn.Module):
                 continue
             value = loss(cycle)
             if value.ndim:
-                raise RecipeError(f"loss {label!r} returned shape {tuple(value.shape)}; expected a scalar; take its mean")
+                shape = tuple(value.shape)
+                raise RecipeError(f"loss {label!r} returned shape {shape}; expected a scalar; take its mean")
             total = total + w * value
             parts[label] = value.detach()
         return total, parts

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Grid", "Region", "Tile", "cores", "padded_size", "regions"]
@@ -91,5 +90,3 @@ def regions(size: tuple[int, int], side: int) -> Iterator[Region]:
     for y in range(0, size[0], side):
         for x in range(0, size[1], side):
             yield slice(y, min(y + side, size[0])), slice(x, min(x + side, size[1]))
-
-

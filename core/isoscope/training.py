@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from isoscope import checkpoint, device, kinds, model
 from isoscope.average import Average
-from isoscope.domain import Domain
 from isoscope.durable import write_text
 from isoscope.errors import DataError, Interrupted, TrainingError
 from isoscope.history import HistoryFile
@@ -84,7 +83,8 @@ class Run:
 
     Args:
         recipe: the resolved recipe.
-        source, target: images of the two domains.
+        source: images of domain A.
+        target: images of domain B.
         folder: the run's folder.
     """
 
@@ -97,7 +97,7 @@ class Run:
         t = recipe.training
         torch.manual_seed(t.seed)
         patch = (t.patch, t.patch)
-        self.method: Any = build(kinds.methods, recipe.method, *self.domains, Terms(recipe.losses), patch)
+        self.method = cast("Any", build(kinds.methods, recipe.method, *self.domains, Terms(recipe.losses), patch))
         self.device = device.pick()
         self.method.to(self.device, memory_format=torch.channels_last)
         self.average = Average({d: self.method.generator(d) for d in self.method.directions}, t.average)
@@ -116,7 +116,7 @@ class Run:
 
         def sampler(side: int, offset: int, batch: int) -> Sampler:
             return Sampler(
-                held[side], self.domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],  # type: ignore[arg-type]
+                held[side], self.domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],
                 side=offset if matched else offset + side, grey=grey[side], augmentation=t.augmentation,
             )  # fmt: skip
 
@@ -143,9 +143,7 @@ class Run:
     @property
     def frozen(self) -> bool:
         """Whether every generator that has statistics has frozen ones."""
-        return all(
-            layer.mode == "frozen" for d in self.method.directions for layer in layers(self.method.generator(d))
-        )
+        return all(layer.mode == "frozen" for d in self.method.directions for layer in layers(self.method.generator(d)))
 
     def save(self, step: int) -> None:
         """A checkpoint to go on from, and the model as of now."""
@@ -245,7 +243,8 @@ def train(
 
     Args:
         recipe: resolved, as from `proposal.propose`.
-        source, target: images of the two domains; unpaired unless the method asks for matched pairs.
+        source: images of domain A.
+        target: images of domain B; unpaired unless the method asks for matched pairs.
         folder: where the run is written: recipe.yaml, history.csv, checkpoints/, model/, previews/.
         report: called every ten steps.
         stop: asked after every step; true saves and raises Interrupted.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import torch
-from isoscope import kinds
-from isoscope.cycle import Cycle, Side
-from isoscope.pool import ImagePool
-from isoscope.parameters import Component, Kind, build
-from isoscope.schedule import rate as relative_rate
-from isoscope.schedule import weight
 from pydantic import Field
 from torch import Tensor, nn
+
+from isoscope import kinds
+from isoscope.cycle import Cycle, Side
+from isoscope.parameters import Component, Kind, build
+from isoscope.pool import ImagePool
+from isoscope.schedule import rate as relative_rate
+from isoscope.schedule import weight
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -44,10 +45,13 @@ class C2GAN(nn.Module):
         super().__init__()
         self.source, self.target, self.terms = source, target, terms
         self.rate, self.knee, self.noise = rate, knee, noise
-        self.forward_net = build(kinds.generators, forward, source, target)
-        self.backward_net = build(kinds.generators, backward, target, source)
+        self.forward_net: nn.Module = build(kinds.generators, forward, source, target)
+        self.backward_net: nn.Module = build(kinds.generators, backward, target, source)
         self.discriminators, self.pools = nn.ModuleDict(), nn.ModuleDict()
-        sides: list[tuple[Side, nn.Module, Domain]] = [("b", self.forward_net, target), ("a", self.backward_net, source)]
+        sides: list[tuple[Side, nn.Module, Domain]] = [
+            ("b", self.forward_net, target),
+            ("a", self.backward_net, source),
+        ]
         for side, network, domain in sides:
             learns = any(p.requires_grad for p in network.parameters())
             if learns and any(True for _ in terms.adversarial()):
@@ -84,7 +88,7 @@ class C2GAN(nn.Module):
 
     def step(self, real_a: Tensor, real_b: Tensor, u: float) -> dict[str, Tensor]:
         """One step of the generators, then one of the discriminators; the terms, detached, by name."""
-        judges: dict[Side, nn.Module] = dict(self.discriminators.items())  # type: ignore[arg-type]
+        judges = cast("dict[Side, nn.Module]", dict(self.discriminators.items()))
         cycle = Cycle(
             real_a, real_b, self.forward_net, self.backward_net, source=self.source, target=self.target, u=u,
             discriminators=judges, perturb=self._perturb,

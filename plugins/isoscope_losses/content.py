@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-from isoscope.saliency import soft_mask
 from pydantic import Field
 from torch import Tensor
+
+from isoscope.saliency import soft_mask
 
 if TYPE_CHECKING:
     from isoscope.cycle import Cycle

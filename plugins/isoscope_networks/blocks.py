@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from isoscope.normalisation import InstanceNorm
 from torch import nn
+
+from isoscope.normalisation import InstanceNorm
 
 __all__ = ["Norm", "Upsample", "conv", "initialise", "norm_layer", "upsample"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+
 from isoscope.errors import RecipeError
 from isoscope.intensity import Intensity
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from isoscope_networks.blocks import Norm, initialise, norm_layer
 from pydantic import Field
 from torch import Tensor, nn
+
+from isoscope_networks.blocks import Norm, initialise, norm_layer
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -46,9 +47,7 @@ class PatchGAN(nn.Module):
         return self.body(x)  # type: ignore[no-any-return]
 
 
-def patchgan(
-    inputs: Domain, /, *, width: Annotated[int, Field(ge=1)] = 64, norm: Norm = "instance"
-) -> PatchGAN:
+def patchgan(inputs: Domain, /, *, width: Annotated[int, Field(ge=1)] = 64, norm: Norm = "instance") -> PatchGAN:
     """Classic PatchGAN (Isola et al. 2017): one score per 70 x 70 px.
 
     Args:
@@ -59,9 +58,7 @@ def patchgan(
     return PatchGAN(inputs.channels, width, [2, 2, 2, 1, 1], norm)
 
 
-def patchgan94(
-    inputs: Domain, /, *, width: Annotated[int, Field(ge=1)] = 64, norm: Norm = "instance"
-) -> PatchGAN:
+def patchgan94(inputs: Domain, /, *, width: Annotated[int, Field(ge=1)] = 64, norm: Norm = "instance") -> PatchGAN:
     """The discriminator of the released c2GAN settings: four strided layers, one score per 94 x 94 px.
 
     Args:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from isoscope_networks.blocks import Norm, Upsample, conv, initialise, norm_layer, upsample
+import torch
 from pydantic import Field
 from torch import Tensor, nn
+
+from isoscope_networks.blocks import Norm, Upsample, conv, initialise, norm_layer, upsample
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -24,7 +26,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""
-        return x + self.body(x)
+        return torch.add(x, self.body(x))
 
 
 class ResNet(nn.Module):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import torch
-from isoscope_networks.blocks import Norm, conv, initialise
 from pydantic import Field
 from torch import Tensor, nn
+
+from isoscope_networks.blocks import Norm, conv, initialise
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -24,11 +25,13 @@ class UNet(nn.Module):
         w = [width * 2**level for level in range(depth + 1)]
         self.stem = nn.Sequential(*conv(inputs, w[0], 3, norm), *conv(w[0], w[0], 3, norm))
         self.down = nn.ModuleList(
-            nn.Sequential(*conv(w[i], w[i + 1], 3, norm, stride=2), *conv(w[i + 1], w[i + 1], 3, norm)) for i in range(depth)
+            nn.Sequential(*conv(w[i], w[i + 1], 3, norm, stride=2), *conv(w[i + 1], w[i + 1], 3, norm))
+            for i in range(depth)
         )
         self.resize = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
         self.up = nn.ModuleList(
-            nn.Sequential(*conv(w[i + 1] + w[i], w[i], 3, norm), *conv(w[i], w[i], 3, norm)) for i in reversed(range(depth))
+            nn.Sequential(*conv(w[i + 1] + w[i], w[i], 3, norm), *conv(w[i], w[i], 3, norm))
+            for i in reversed(range(depth))
         )
         self.head = nn.Conv2d(w[0], outputs, 3, padding=1, padding_mode="reflect")
         initialise(self, 0.02 if norm == "instance" else 0.0)

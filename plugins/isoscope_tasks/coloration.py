@@ -17,9 +17,9 @@ def coloration(source: Domain, target: Domain, /) -> Recipe:
     must have the grey values it came from, and grey versions of the colour images are training examples.
     """
     if target.channels != 3:
-        raise DataError(f"coloration needs RGB targets of 3 channels, got {target.channels}; give colour images as --target")
+        raise DataError(f"coloration needs RGB images as --target, got {target.channels} channels")
     if source.channels not in (1, 3):
-        raise DataError(f"coloration needs grey or RGB sources, got {source.channels} channels; give grey images as --source")
+        raise DataError(f"coloration needs grey or RGB sources, got {source.channels} channels; convert them")
     # Colour images as the source stand for their own grey versions; bright field: content is darker than background.
     return Recipe(
         source=DomainRecipe(grey=source.channels == 3, polarity="dark"),

@@ -16,6 +16,6 @@ def superres(source: Domain, target: Domain, /) -> Recipe:
     """
     if source.channels != target.channels:
         raise DataError(
-            f"superres needs equal channels, got {source.channels} and {target.channels}; choose the channels that match"
+            f"superres needs equal channels, got {source.channels} and {target.channels}; give matching ones"
         )
     return Recipe(source=DomainRecipe(polarity="bright"), target=DomainRecipe(polarity="bright"))

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import numpy as np
-from isoscope.tiling import Grid, Region, Tile, cores
 from numpy.typing import NDArray
 from pydantic import Field
+
+from isoscope.tiling import Grid, Region, Tile, cores
 
 __all__ = ["feathered"]
 
