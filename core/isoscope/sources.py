@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 from isoscope import kinds
-from isoscope.errors import DataError
+from isoscope.errors import DataError, PluginError
 from isoscope.kinds import Store
 from isoscope.volume import Volume
 
@@ -17,24 +17,18 @@ __all__ = ["find", "open_all", "open_one", "store_for_reading", "store_for_writi
 _log = logging.getLogger(__name__)
 
 
-def _stores() -> Iterable[tuple[str, Store]]:
-    return ((name, kinds.stores[name]()) for name in kinds.stores)
+def _stores() -> Iterator[Store]:
+    """Every store that can be imported: a broken third-party one must not break the others."""
+    for name in kinds.stores:
+        try:
+            yield kinds.stores[name]()
+        except PluginError as error:
+            _log.warning("%s", error)
 
 
 def store_for_reading(path: Path) -> Store | None:
-    """The store that claims a path, or None. A store that cannot be imported fails only where nobody else claims."""
-    broken: Exception | None = None
-    for name in kinds.stores:
-        try:
-            store = kinds.stores[name]()
-        except Exception as error:  # a broken third-party store must not break the others
-            broken = error
-            continue
-        if store.claims(path):
-            return store
-    if broken is not None:
-        _log.warning("%s", broken)
-    return None
+    """The store that claims a path, or None."""
+    return next((store for store in _stores() if store.claims(path)), None)
 
 
 def store_for_writing(path: Path) -> Store:
@@ -44,7 +38,7 @@ def store_for_writing(path: Path) -> Store:
         DataError: if none does.
     """
     known: list[str] = []
-    for _, store in _stores():
+    for store in _stores():
         if any(path.name.lower().endswith(s) for s in store.writes):
             return store
         known += store.writes
@@ -80,7 +74,7 @@ def find(where: str | Path) -> list[Path]:
 
 
 def _formats() -> str:
-    return ", ".join(sorted({s for _, store in _stores() for s in store.suffixes}))
+    return ", ".join(sorted({s for store in _stores() for s in store.suffixes}))
 
 
 def open_one(path: Path) -> list[Volume]:
