@@ -130,7 +130,7 @@ def test_nothing_appears_before_close_and_nothing_stays_after_abort(tmp_path):
     assert not list(tmp_path.iterdir())
     write(path, array)
     assert [p.name for p in tmp_path.iterdir()] == ["a.ome.zarr"]
-    assert not [p for p in path.rglob("*partial*")]
+    assert not list(path.rglob("*partial*"))
 
 
 def test_abort_after_close_is_harmless(tmp_path):

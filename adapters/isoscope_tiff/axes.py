@@ -1,0 +1,72 @@
+"""Which of TCZYX each axis of a TIFF series is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from isoscope.volume import AXES, Box, Shape
+from isoscope_tiff.errors import refusal
+
+__all__ = ["Arrangement", "arrange"]
+
+_STORED = "TCSZYX"
+_UNNAMED = "IQ"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """The axes of a series in its own order; S are the samples of a pixel, of which the first `samples` are kept."""
+
+    letters: str
+    shape: tuple[int, ...]
+    samples: int
+
+    def length(self, letter: str) -> int:
+        """The length of one axis, 1 where it is missing."""
+        return self.shape[self.letters.index(letter)] if letter in self.letters else 1
+
+    @property
+    def volume(self) -> Shape:
+        """The shape along TCZYX; channels times samples is C."""
+        t, c, z, y, x = (self.length(a) for a in AXES)
+        return t, c * self.samples, z, y, x
+
+    @property
+    def axes(self) -> str:
+        """The axes a user would name: samples are channels."""
+        return self.letters if "S" not in self.letters else self.letters.replace("C", "").replace("S", "C")
+
+    def region(self, box: Box) -> tuple[slice, ...]:
+        """What to read of the series, one slice per axis."""
+        spans = dict(zip(AXES, box.slices, strict=True))
+        first, last = box.start[1] // self.samples, -(-box.stop[1] // self.samples)
+        spans |= {"C": slice(first, last), "S": slice(0, self.samples)}
+        return tuple(spans[a] for a in self.letters)
+
+    def fit(self, values: NDArray[Any], box: Box) -> NDArray[Any]:
+        """The values of `region(box)` as TCZYX."""
+        order = [self.letters.index(a) for a in _STORED if a in self.letters]
+        full = values.transpose(order)[tuple(slice(None) if a in self.letters else None for a in _STORED)]
+        t, c, s, z, y, x = full.shape
+        skipped = box.start[1] % self.samples
+        return full.reshape(t, c * s, z, y, x)[:, skipped : skipped + box.shape[1]]
+
+
+def arrange(path: Path, axes: str, shape: tuple[int, ...], samples: int) -> Arrangement:
+    """Name the axes of a series; pages whose axis nobody named are taken as z, or else as time.
+
+    Raises:
+        DataError: if an axis has no place in TCZYX.
+    """
+    letters = ""
+    for axis, length in zip(axes, shape, strict=True):
+        free = [a for a in "ZT" if a not in axes + letters]
+        letter = free[0] if axis in _UNNAMED and free else axis
+        if letter not in _STORED or letter in letters:
+            raise refusal(path, f"axis {axis!r} of {length} in {axes}", "axes T, C, Z, Y, X", "save one of its images")
+        letters += letter
+    return Arrangement(letters, shape, samples)

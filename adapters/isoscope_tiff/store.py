@@ -1,0 +1,49 @@
+"""The `tiff` store: reads TIFF in its many forms, writes OME-TIFF, ImageJ hyperstacks and plain TIFF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoscope.volume import Header, Layout, Sink, Volume
+
+__all__ = ["TiffStore", "tiff"]
+
+_WRITES = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class TiffStore:
+    """TIFF files: OME, ImageJ, plain, and the slides that are TIFF inside."""
+
+    suffixes: tuple[str, ...] = (*_WRITES, ".btf", ".tf8", ".svs", ".ndpi", ".lsm", ".stk")
+    writes: tuple[str, ...] = _WRITES
+
+    def claims(self, path: Path, /) -> bool:
+        """Whether the name ends as a TIFF's does."""
+        return path.name.lower().endswith(self.suffixes)
+
+    def open(self, path: Path, /) -> list[Volume]:
+        """The first image in the file, at full resolution.
+
+        Raises:
+            DataError: if it is damaged, declares a senseless size, or holds no grey values or RGB.
+        """
+        from isoscope_tiff.reader import open_volume  # tifffile takes long to import, `claims` is asked of every path
+
+        return [open_volume(path)]
+
+    def create(self, path: Path, header: Header, _layout: Layout, /) -> Sink:
+        """Start an image; `.ome.tif` becomes OME-TIFF, `.tif` what ImageJ opens, if it can hold the grey values.
+
+        Raises:
+            DataError: if TIFF cannot hold such an image.
+        """
+        from isoscope_tiff.writer import TiffSink
+
+        return TiffSink(path, header)
+
+
+def tiff() -> TiffStore:
+    """Read TIFF, OME-TIFF, ImageJ stacks and TIFF slides; write OME-TIFF and TIFF."""
+    return TiffStore()
