@@ -1,0 +1,76 @@
+"""Open a PNG or JPEG file as a Volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoscope.volume import Box, Header
+from isoscope_images.errors import blame
+from isoscope_images.formats import Picture, decode, inspect
+
+__all__ = ["ImageVolume", "open_volume"]
+
+_REMEDY = "copy the file again from its origin"
+
+
+class ImageVolume:
+    """One picture. These formats have no parts, so every read decodes all of it."""
+
+    def __init__(self, picture: Picture, header: Header) -> None:
+        self._picture = picture
+        self._header = header
+
+    @property
+    def header(self) -> Header:
+        """What the file says of the picture."""
+        return self._header
+
+    def read(self, box: Box, /) -> NDArray[Any]:
+        """The pixels of a box.
+
+        Raises:
+            DataError: if the file is damaged.
+        """
+        with blame(self._picture.path, "cannot be decoded", _REMEDY):
+            values = decode(self._picture)[None, :, None]
+            return np.ascontiguousarray(values[box.slices], self._header.dtype)
+
+
+def open_volume(path: Path) -> ImageVolume:
+    """The picture in a file.
+
+    Raises:
+        DataError: if it is no PNG or JPEG, damaged, or neither grey nor RGB.
+    """
+    with blame(path, "cannot be read as PNG or JPEG", _REMEDY):
+        picture = inspect(path)
+        return ImageVolume(picture, _header(picture))
+
+
+def _header(picture: Picture) -> Header:
+    notes, count = picture.notes, picture.channels
+    rgb = count == 3 and bool(notes.get("rgb", True))
+    channels, attributes = notes.get("channels"), notes.get("attributes")
+    return Header(
+        name=picture.path.stem,
+        shape=(1, count, 1, picture.height, picture.width),
+        dtype=picture.dtype,
+        axes="YXC" if count == 3 else "YX",
+        pixel_size=_pixel_size(notes.get("pixel_size")),
+        unit=str(notes.get("unit", "micrometer")),
+        channels=tuple(map(str, channels)) if isinstance(channels, list) and len(channels) == count else (),
+        rgb=rgb,
+        attributes=picture.remarks | (attributes if isinstance(attributes, dict) else {}),
+    )
+
+
+def _pixel_size(value: Any) -> tuple[float, float, float] | None:
+    """Only our own notes are believed: dots per inch in a PNG or JPEG are for printing."""
+    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(v, int | float) and v > 0 for v in value):
+        return None
+    z, y, x = map(float, value)
+    return z, y, x

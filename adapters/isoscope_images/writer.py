@@ -1,0 +1,103 @@
+"""Gather a picture in memory and write it as PNG in one go."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from isoscope.errors import DataError
+from isoscope.volume import Box, Header
+from isoscope_images.errors import blame, refusal
+
+__all__ = ["PngSink"]
+
+_AFTER_HEADER = 33  # the signature and IHDR have a fixed length
+_MAX_SIDE = 1_000_000  # libpng's limit
+_REMEDY = "free space or choose another place"
+
+
+class PngSink:
+    """One picture on its way into a PNG file. Threads may write different boxes at once."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        _check(path, header)
+        self._path = path
+        self._note = _chunk(b"tEXt", b"isoscope\0" + _notes(header))
+        self._draft = path.with_name(f".{path.name}.draft-{os.getpid()}-{secrets.token_hex(4)}.partial")
+        self._values: NDArray[Any] | None = np.zeros(header.shape, header.dtype)
+        with blame(path, "cannot be created", _REMEDY):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, box: Box, values: NDArray[Any], /) -> None:
+        """Keep one box until `close`."""
+        if self._values is None:
+            raise ValueError(f"{self._path} is closed")
+        self._values[box.slices] = values
+
+    def close(self) -> None:
+        """Write the file under a temporary name, then move it into place."""
+        if self._values is None:
+            return
+        with blame(self._path, "cannot be written", _REMEDY):
+            planes = self._values[0, :, 0]
+            picture = planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0)
+            encoded = bytes(imagecodecs.png_encode(picture.copy()))  # it refuses the strides of a transposed view
+            self._publish(encoded[:_AFTER_HEADER] + self._note + encoded[_AFTER_HEADER:])
+        self.abort()
+
+    def _publish(self, content: bytes) -> None:
+        with self._draft.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._draft.replace(self._path)
+        with contextlib.suppress(PermissionError):  # Windows has no handles on folders
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def abort(self) -> None:
+        """Forget what was gathered."""
+        self._values = None
+        with contextlib.suppress(OSError):
+            self._draft.unlink(missing_ok=True)
+
+
+def _check(path: Path, header: Header) -> None:
+    t, c, z, y, x = header.shape
+    if path.suffix.lower() != ".png":
+        raise refusal(path, f"{path.suffix} to write", ".png", "JPEG changes grey values: choose .png")
+    if (t, z) != (1, 1) or c not in (1, 3) or (header.rgb and c != 3):
+        raise refusal(path, f"shape {header.shape}", "one plane of 1 or 3 channels", "write .ome.zarr or .ome.tif")
+    if header.dtype.name not in ("uint8", "uint16"):
+        raise refusal(path, f"{header.dtype} pixels", "uint8 or uint16", "write .ome.zarr or .ome.tif")
+    if not 0 < min(y, x) <= max(y, x) <= _MAX_SIDE:
+        raise refusal(path, f"{x} x {y} pixels", f"sides of 1 to {_MAX_SIDE}", "write .ome.zarr or .ome.tif")
+
+
+def _notes(header: Header) -> bytes:
+    notes = {
+        "pixel_size": header.pixel_size, "unit": header.unit, "channels": header.channels, "rgb": header.rgb,
+        "attributes": header.attributes,
+    }  # fmt: skip
+    try:
+        return json.dumps(notes, ensure_ascii=True).encode("ascii")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"got attributes beyond JSON ({error}); expected plain values; convert them") from error
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """One PNG chunk: length, kind, content, checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
