@@ -14,6 +14,8 @@ __all__ = [
     "evaluation",
     "inference",
     "kinds",
+    "pictures",
+    "proposal",
     "recipe",
     "registry",
     "sources",

@@ -55,7 +55,7 @@ def schema(factory: Callable[..., Any]) -> type[BaseModel]:
     """A pydantic model of the keyword-only arguments of `factory`; unknown names are refused.
 
     Raises:
-        PluginError: if an argument has no annotation, or the factory swallows any keyword.
+        PluginError: if an argument has no annotation that can be evaluated, or the factory swallows any keyword.
     """
     fields: dict[str, Any] = {}
     label = f"{getattr(factory, '__module__', '?')}:{getattr(factory, '__qualname__', factory)}"
@@ -66,7 +66,10 @@ def schema(factory: Callable[..., Any]) -> type[BaseModel]:
             continue
         if p.annotation is p.empty:
             raise PluginError(f"{label}: parameter {p.name!r} has no annotation; add one so that it can be validated")
-        fields[p.name] = (_annotation(factory, p), ... if p.default is p.empty else p.default)
+        try:
+            fields[p.name] = (_annotation(factory, p), ... if p.default is p.empty else p.default)
+        except (NameError, AttributeError, SyntaxError) as error:
+            raise PluginError(f"{label}: parameter {p.name!r} is annotated {p.annotation!r} ({error})") from error
     return create_model("Parameters", __config__=_STRICT, **fields)
 
 
