@@ -1,0 +1,111 @@
+"""What every generator must do."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from isoscope.dependency import halo
+from isoscope.domain import Domain
+from isoscope.normalisation import calibrate
+from isoscope.testing.examples import accepted, pairs, require, seed, silent, whole_number
+from isoscope.tiling import padded_size
+
+__all__ = ["check_generator"]
+
+Factory = Callable[..., nn.Module]
+
+
+def _images(domain: Domain, height: int, width: int) -> Tensor:
+    return torch.rand(2, domain.channels, height, width) * 1.8 - 0.9
+
+
+def _output(network: nn.Module, x: Tensor) -> Tensor:
+    try:
+        y: Tensor = network(x)
+    except Exception as error:
+        cause = str(error).splitlines()[0]
+        raise AssertionError(
+            f"generator fails on {tuple(x.shape)} ({cause}); any multiple of its stride comes"
+        ) from error
+    return y
+
+
+def _check_shapes(network: nn.Module, inputs: Domain, outputs: Domain, stride: int) -> None:
+    """Protects images of any size: predictions must fit where their input was, channel counts as declared."""
+    least = padded_size(1, stride)
+    for height, width in ((least, least), (least + stride, least + 3 * stride)):
+        y = _output(network, _images(inputs, height, width))
+        want = (2, outputs.channels, height, width)
+        require(tuple(y.shape) == want, f"generator returned shape {tuple(y.shape)}; expected {want}")
+        require(bool(y.isfinite().all()), f"generator returned NaN or infinity for {height} x {width} px")
+
+
+def _check_gradients(network: nn.Module, inputs: Domain, stride: int) -> None:
+    """Protects learning: a parameter without gradient never moves, an input without gradient cuts the cycle."""
+    x = _images(inputs, padded_size(32, stride), padded_size(32, stride)).requires_grad_()
+    dead = silent(copy.deepcopy(network).train(), x)
+    require(not dead, f"no gradient reaches generator parameters {', '.join(dead)}; use them, or freeze them")
+    _output(network, x).square().sum().backward()  # type: ignore[no-untyped-call]
+    passed = x.grad is not None and bool(x.grad.any())
+    require(passed, "no gradient passes through the generator to its input; cycle consistency needs one")
+
+
+def _check_determinism(network: nn.Module, x: Tensor) -> None:
+    """Protects promises about tiles and resuming: a prediction is a function of model and image."""
+    same = torch.equal(_output(network, x), _output(network, x))
+    require(same, "generator in eval() gives two answers for one image; switch dropout and noise off there")
+
+
+def _check_saved(network: nn.Module, twin: nn.Module, x: Tensor) -> None:
+    """Protects saved models: they hold `state_dict` and nothing else."""
+    from safetensors.torch import load, save
+
+    held = {k: v.detach().clone().contiguous() for k, v in network.state_dict().items()}
+    twin.load_state_dict(load(save(held)))
+    same = torch.equal(_output(network, x), _output(twin, x))
+    require(same, "a generator loaded from state_dict answers differently; register all its state as buffers")
+
+
+def _check_stride(network: nn.Module, inputs: Domain, stride: int) -> None:
+    """Protects tiles: they start at multiples of `stride`, where a shifted input must give a shifted output."""
+    reach = halo(network, inputs.channels, stride)
+    if reach is None:  # it looks at its whole input, so there is no interior to compare
+        return
+    side = max(2 * reach + 3 * stride, padded_size(1, stride) + stride)
+    x = _images(inputs, side, side)[:1]
+    whole = _output(network, x)[..., stride + reach : side - reach, stride + reach : side - reach]
+    part = _output(network, x[..., stride:, stride:])[..., reach : side - stride - reach, reach : side - stride - reach]
+    error, span = float((whole - part).abs().max()), float(whole.max() - whole.min())
+    require(error <= 1e-3 * span, f"shifting the input by stride {stride} changes the output; declare the total stride")
+
+
+@torch.random.fork_rng()
+def check_generator(factory: Factory, *, inputs: Domain | None = None, outputs: Domain | None = None) -> None:
+    """Check that a generator can be trained, saved, and run in tiles on images of any size.
+
+    Protects from: outputs of another size or channel count, networks tied to the training size, parameters that no
+    gradient reaches, random predictions, state that is not saved, and a wrong `stride`, which shows as seams.
+
+    Args:
+        factory: `(inputs, outputs, /, *, ...) -> nn.Module`.
+        inputs: a domain it reads; none: it is tried with 1 -> 1, 1 -> 3, 3 -> 1 and 13 -> 3 channels and must accept
+            one of these pairs.
+        outputs: a domain it then writes.
+    """
+    seed(0)
+    made = accepted(factory, pairs(inputs, outputs), "generator")
+    for a, b, network in made:
+        _check_shapes(network, a, b, whole_number(network, "stride"))
+    a, b, network = made[0]
+    stride = whole_number(network, "stride")
+    _check_gradients(network, a, stride)
+    x = _images(a, padded_size(32, stride), padded_size(32, stride))
+    calibrate(network.eval(), [x])
+    with torch.no_grad():
+        _check_determinism(network, x)
+        _check_stride(network, a, stride)
+        _check_saved(network, factory(a, b).eval(), x)

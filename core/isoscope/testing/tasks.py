@@ -1,0 +1,32 @@
+"""What every task must do."""
+
+from __future__ import annotations
+
+from isoscope.domain import Domain
+from isoscope.kinds import Task
+from isoscope.presets import preset
+from isoscope.recipe import Recipe, merge, parse, resolved
+from isoscope.testing.examples import accepted, pairs, require
+
+__all__ = ["check_task"]
+
+
+def check_task(task: Task, *, source: Domain | None = None, target: Domain | None = None) -> None:
+    """Check that a task proposes a recipe that can be written, read and resolved.
+
+    Protects from: proposals that name plug-ins or parameters that do not exist, that depend on more than the two
+    domains, or that change when a run is repeated from its own recipe file.
+
+    Args:
+        task: `(source, target, /) -> Recipe`.
+        source: a domain A it accepts; none: it is tried with 1 -> 1, 1 -> 3, 3 -> 1 and 13 -> 3 channels and must
+            accept one of these pairs.
+        target: a domain B it then accepts.
+    """
+    for a, b, recipe in accepted(task, pairs(source, target), "task"):
+        require(isinstance(recipe, Recipe), f"task returned {type(recipe).__name__}; expected a Recipe")
+        require(task(a, b) == recipe, "task proposed two recipes for the same two domains")
+        asked = recipe.model_dump(mode="json", exclude_unset=True)
+        full = resolved(parse(merge(preset("cpu"), asked), "proposal"))
+        again = resolved(parse(full.model_dump(mode="json"), "its own recipe"))
+        require(again == full, "a recipe of this task changes when it is written and read")
