@@ -32,7 +32,8 @@ Direction: TypeAlias = Literal["a2b", "b2a"]
 Generator: TypeAlias = "Callable[..., nn.Module]"
 """`(inputs: Domain, outputs: Domain, /, *, ...) -> nn.Module`: [N, C_in, H, W] -> [N, C_out, H, W], normalised values.
 
-The module carries `stride: int`, the multiple that H and W must have. It must accept any such size."""
+The module carries `stride: int`, the multiple that H and W must have. It must accept any such size from 16 px and two
+strides on."""
 
 Discriminator: TypeAlias = "Callable[..., nn.Module]"
 """`(inputs: Domain, /, *, ...) -> nn.Module`: [N, C, H, W] -> scores [N, 1, h, w], without a final sigmoid.

@@ -70,8 +70,8 @@ class Grid:
 
 
 def padded_size(size: int, stride: int) -> int:
-    """The smallest multiple of `stride` that holds `size` and is at least 16 px."""
-    return -(-max(size, _SMALLEST) // stride) * stride
+    """The smallest multiple of `stride` that holds `size` and is at least 16 px and two strides."""
+    return -(-max(size, _SMALLEST, 2 * stride) // stride) * stride
 
 
 def _spans(start: int, stop: int, step: int, limit: int) -> list[slice]:
