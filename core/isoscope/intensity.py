@@ -54,6 +54,9 @@ def encode(values: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], in
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype), 0
     info = np.iinfo(dtype)
-    rounded = np.rint(values)
-    clipped = int(((rounded < info.min) | (rounded > info.max)).sum())
-    return np.clip(rounded, info.min, info.max).astype(dtype), clipped
+    rounded = np.rint(values, dtype=np.float64)
+    below, above = rounded < info.min, rounded >= float(info.max) + 1
+    # neither float32 nor float64 holds the largest 32- or 64-bit integer: clipping as floats would wrap it around
+    encoded = np.where(below | above, 0.0, rounded).astype(dtype)
+    encoded[below], encoded[above] = info.min, info.max
+    return encoded, int(below.sum() + above.sum())

@@ -48,11 +48,19 @@ def _task(name: str, source: Sequence[Volume], target: Sequence[Volume]) -> dict
     return {**proposed.model_dump(exclude_unset=True), "task": name}
 
 
+def _declared_patch(keys: Mapping[str, Any]) -> int | None:
+    """The user's own patch; what is no number is left to be refused with the whole recipe."""
+    training = keys.get("training")
+    patch = training.get("patch") if isinstance(training, Mapping) else None
+    return patch if isinstance(patch, int) else None
+
+
 def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Sequence[Volume]) -> dict[str, Any]:
     """Preset and task in their order of precedence, with a patch that the images can hold."""
-    declared = (keys.get("training") or {}).get("patch")
     wanted = presets.preset(name)
-    patch = declared or _patch(given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes)
+    patch = _declared_patch(keys) or _patch(
+        given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes
+    )
     wanted = presets.preset(wanted["preset"], patch)
     given = merge(given, {"training": {"patch": patch}}) if given else given
     return merge(given, wanted) if wanted["preset"] in presets.PUBLISHED else merge(wanted, given)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from isoscope import kinds
 from isoscope.domain import Operator
@@ -44,6 +44,16 @@ class DomainRecipe(_Part):
     saliency: Operator = Field("mean", description="operator that finds content")
     saliency_channel: int = Field(0, ge=0, description="channel for the operator 'channel'")
     threshold: float | None = Field(None, description="grey value that separates content; none: Otsu, measured")
+
+    @field_validator("limits", "percentiles")
+    @classmethod
+    def _enclose_something(cls, value: Any, info: ValidationInfo) -> Any:
+        pairs = [value] if info.field_name == "percentiles" else value or ()
+        if not all(low < high for low, high in pairs):
+            raise ValueError("expected the lower before the higher, and unequal")
+        if info.field_name == "percentiles" and not 0 <= value[0] < value[1] <= 100:
+            raise ValueError("expected percentiles from 0 to 100")
+        return value
 
 
 class Term(BaseModel):

@@ -25,8 +25,8 @@ _SKEWNESS = 0.4
 _VARIANCE_RATIO = 1.5
 
 
-def check_alike(volumes: Sequence[Volume], side: str) -> None:
-    """Refuse a set whose images differ in channels or type: they cannot share one intensity map."""
+def check_alike(volumes: Sequence[Volume], side: str, planes: Planes = "xy") -> None:
+    """Refuse a set whose images differ in channels or type (or depth, where planes are channels)."""
     first = volumes[0].header
     for v in volumes:
         h = v.header
@@ -34,6 +34,11 @@ def check_alike(volumes: Sequence[Volume], side: str) -> None:
             raise DataError(
                 f"{side}: {h.name} has {h.shape[1]} channels of {h.dtype}, but {first.name} has {first.shape[1]} of "
                 f"{first.dtype}; give images of one kind"
+            )
+        if planes == "stack" and h.shape[2] != first.shape[2]:
+            raise DataError(
+                f"{side}: {h.name} has {h.shape[2]} planes, but {first.name} has {first.shape[2]}; "
+                f"give stacks of one depth, or set output.planes=xy"
             )
 
 
@@ -123,13 +128,17 @@ def survey(
         DataError: for constant images, NaN, or images that are not of one kind.
         RecipeError: if `strict` and the polarity can neither be told nor is declared.
     """
-    check_alike(volumes, side)
+    check_alike(volumes, side, planes)
     header = volumes[0].header
     frames = [Frames(v, planes, recipe.grey) for v in volumes]
     samples = list(_samples(frames, seed=0))
     limits = _limits(samples, recipe, side)
     if len(limits) != frames[0].channels:
         raise RecipeError(f"{side}.limits has {len(limits)} entries; expected one per channel, {frames[0].channels}")
+    if recipe.saliency == "channel" and recipe.saliency_channel >= len(limits):
+        raise RecipeError(
+            f"{side}.saliency_channel is {recipe.saliency_channel}; expected one of the {len(limits)} channels, from 0"
+        )
     domain = Domain(
         name=side,
         channels=frames[0].channels,
@@ -155,7 +164,8 @@ def survey(
     fraction = float((values > cut).mean())
     return domain.model_copy(
         update={
-            "threshold": grey_threshold(cut, domain),
+            # what was declared is not sent there and back: rounding would move it with every repetition
+            "threshold": grey_threshold(cut, domain) if recipe.threshold is None else recipe.threshold,
             "polarity": sign,
             "foreground": 1 - fraction if sign < 0 else fraction,
         }
