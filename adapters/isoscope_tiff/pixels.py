@@ -75,15 +75,25 @@ class Segmented:
     def read(self, region: tuple[slice, ...]) -> Array:
         """A copy of the region, one slice per axis of the series."""
         outer, inner = region[: len(self.leading)], region[len(self.leading) :]
-        y, x = (inner[self.trailing_axes.index(axis)] for axis in "YX")
+        read = self._read_sides(inner)
         wanted = itertools.product(*(range(s.start, s.stop) for s in outer))
-        found = [self._frame(int(np.ravel_multi_index(i, self.leading)) if i else 0, y, x) for i in wanted]
-        lengths = [len(range(s.start, s.stop)) for s in outer]
-        sides = {"Y": y.stop - y.start, "X": x.stop - x.start}
-        trailing = [sides.get(a, n) for a, n in zip(self.trailing_axes, self.trailing, strict=True)]
-        rest = tuple(slice(None) if a in sides else s for a, s in zip(self.trailing_axes, inner, strict=True))
-        whole = tuple(slice(None) for _ in lengths)
-        return np.stack(found).reshape(*lengths, *trailing)[whole + rest]
+        found = [self._frame(int(np.ravel_multi_index(i, self.leading)) if i else 0, **read) for i in wanted]
+        lengths = [s.stop - s.start for s in outer]
+        done = dict(zip("YX", read.values(), strict=True)) if self._is_upright() else {}
+        trailing = [_length(done.get(a, slice(0, n))) for a, n in zip(self.trailing_axes, self.trailing, strict=True)]
+        rest = [slice(None) if a in done else s for a, s in zip(self.trailing_axes, inner, strict=True)]
+        whole = [slice(None) for _ in lengths]
+        return np.stack(found).reshape(*lengths, *trailing)[tuple(whole + rest)]
+
+    def _is_upright(self) -> bool:
+        """Whether the rows and columns of a page are the Y and X of the series; writers may declare another shape."""
+        sides = dict(zip(self.trailing_axes, self.trailing, strict=True))
+        return (sides["Y"], sides["X"]) == self.page_shape[2:4]
+
+    def _read_sides(self, inner: tuple[slice, ...]) -> dict[str, slice]:
+        if not self._is_upright():
+            return {"y": slice(0, self.page_shape[2]), "x": slice(0, self.page_shape[3])}
+        return {axis.lower(): inner[self.trailing_axes.index(axis)] for axis in "YX"}
 
     def _frame(self, number: int, y: slice, x: slice) -> Array:
         samples, depth, _, _, contiguous = self.page_shape
@@ -116,6 +126,10 @@ class Segmented:
 
 
 Pixels = Contiguous | Segmented
+
+
+def _length(span: slice) -> int:
+    return int(span.stop - span.start)
 
 
 def plan(path: Path, tif: TiffFile, series: TiffPageSeries) -> Pixels:

@@ -106,6 +106,8 @@ def _kind(path: Path, header: Header) -> str:
         raise refusal(path, f"{header.dtype} pixels", expected, "convert them, or write .ome.zarr")
     if header.rgb and header.shape[1] != 3:
         raise refusal(path, f"{header.shape[1]} channels of RGB", "3", "correct the header")
+    if header.shape[4] == 1 and not ome:  # tifffile drops a last axis of length 1 and writes another picture
+        raise refusal(path, "an image one pixel wide", "two or more", "write .ome.tif or .ome.zarr")
     simple = header.dtype.name in (_IMAGEJ[:1] if header.rgb else _IMAGEJ) and _bytes(header) <= _CLASSIC
     return "ome" if ome else "imagej" if simple else "plain"
 

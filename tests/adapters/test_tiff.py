@@ -83,7 +83,7 @@ def test_what_is_written_is_read(tmp_path_factory, data):
     types += ["float16", "int64", "uint64"] if suffix == ".tif" else []
     rgb = data.draw(st.booleans())
     shape = tuple(data.draw(st.integers(1, n)) for n in (2, 3, 3, 40, 40))
-    shape = (shape[0], 3, *shape[2:]) if rgb else shape
+    shape = (shape[0], 3 if rgb else shape[1], *shape[2:4], max(shape[4], 1 if suffix == ".ome.tif" else 2))
     array = random(shape, data.draw(st.sampled_from(types)), data.draw(st.integers(0, 9)))
     volume = opened(write(tmp_path_factory.mktemp("t") / f"a{suffix}", array, rgb=rgb))
     assert (volume.header.shape, volume.header.dtype, volume.header.rgb) == (shape, array.dtype, rgb)
@@ -169,6 +169,7 @@ def test_nothing_appears_before_close_and_nothing_stays_after_abort(tmp_path, mo
         ("a.ome.tif", {"dtype": np.dtype("uint64")}),
         ("a.ome.tif", {"dtype": np.dtype("float16")}),
         ("a.tif", {"rgb": True}),
+        ("a.tif", {"shape": (1, 1, 1, 9, 1)}),
         ("a.tif", {"attributes": {"x": object()}}),
     ],
 )
@@ -312,6 +313,20 @@ def test_of_a_pyramid_the_full_resolution_is_read(tmp_path):
         tif.write(array, subifds=1, tile=(16, 16))
         tif.write(array[::2, ::2], subfiletype=1, tile=(16, 16))
     np.testing.assert_array_equal(np.squeeze(whole(opened(tmp_path / "a.ome.tif"))), array)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("CZYX", (2, 3, 1, 1)), ("ZYX", (4, 5, 1)), ("YX", (20, 1)), ("YX", (1, 20))]
+)
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=str)
+def test_a_declared_shape_that_is_not_that_of_the_pages_is_read_right(tmp_path, axes, shape, options):
+    array = random(shape, "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack", metadata={"axes": axes}, **options)
+    volume = opened(tmp_path / "a.tif")
+    assert (volume.header.axes, volume.header.shape) == (axes, (1,) * (5 - len(shape)) + shape)
+    np.testing.assert_array_equal(whole(volume).ravel(), array.ravel())
+    box = inner_box(volume.header.shape)
+    np.testing.assert_array_equal(volume.read(box), whole(volume)[box.slices])
 
 
 def test_sparse_tiles_are_black(tmp_path):
