@@ -1,0 +1,84 @@
+"""`isoscope evaluate`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from isoscope_terminal import options
+from isoscope_terminal.facts import counted
+from isoscope_terminal.progress import Live
+from isoscope_terminal.voice import Voice
+
+__all__ = ["evaluate", "number"]
+
+_WHERE = "file, store, folder or quoted glob"
+_NAMES = {
+    "psnr": "PSNR (dB)", "ssim": "SSIM", "nrmse": "NRMSE", "pearson": "Pearson", "psnr_affine": "PSNR, affine (dB)",
+    "ssim_affine": "SSIM, affine", "chroma_rmse": "chroma RMSE (grey values)", "dice": "Dice", "iou": "IoU",
+    "object_count_error": "object count error",
+}  # fmt: skip
+
+
+def evaluate(
+    prediction: Annotated[str, typer.Argument(help=f"What is scored: {_WHERE}.")],
+    truth: Annotated[str, typer.Argument(help=f"What it should be: {_WHERE}; paired by sorted order.")],
+    baseline: Annotated[str | None, typer.Option("--baseline", help="What was there before: the input.")] = None,
+    data_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LO HI", help="Lowest and highest grey value; else from the truth's type, or range."),
+    ] = None,
+    norm: Annotated[str, typer.Option(help="Divisor of NRMSE: range, mean or euclidean.")] = "range",
+    labels: Annotated[bool, typer.Option("--labels", help="The images are masks or label maps.")] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure how far predictions are from the truth, beside the untreated input if it is given."""
+    from isoscope import evaluation
+    from isoscope.sources import open_all
+
+    predictions, truths = open_all(prediction), open_all(truth)
+    before = open_all(baseline) if baseline else None
+    done = 0
+    with Live("evaluating", quiet) as live:
+
+        def progress(name: str) -> None:
+            nonlocal done
+            done += 1
+            live.update(done, len(truths), name)
+
+        report = evaluation.evaluate(
+            predictions, truths, before, data_range=data_range, norm=norm, labels=labels, progress=progress
+        )
+    Voice(as_json, quiet).deliver(report) if as_json else _tables(Voice(), report)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A score for a table; what could not be computed is a dash."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _tables(voice: Voice, report: dict[str, Any]) -> None:
+    sides = list(report["mean"])
+    low, high = report["data_range"]
+    spread = ", mean ± sd over images" if len(report["images"]) > 1 else ""
+    voice.say(f"{counted(len(report['images']), 'image')}, data range {low:g} to {high:g}{spread}")
+    voice.table(["", *sides], _rows(report, sides), numbers=True)
+    if len(report["images"]) > 1:
+        columns = ["image", *(f"{s} {m}" for s in sides for m in ("PSNR", "SSIM"))]
+        voice.table(columns, ([i["name"], *_brief(i, sides)] for i in report["images"]), numbers=True)
+
+
+def _rows(report: dict[str, Any], sides: list[str]) -> list[list[str]]:
+    means, spreads = report["mean"], report["sd"]
+    keys = [key for key in means[sides[0]] if key != "channels"]
+    return [[_NAMES.get(key, key), *(_pair(means[s].get(key), spreads[s].get(key)) for s in sides)] for key in keys]
+
+
+def _pair(mean: float | None, spread: float | None) -> str:
+    return number(mean) if spread is None else f"{number(mean)} ± {number(spread)}"
+
+
+def _brief(image: dict[str, Any], sides: list[str]) -> list[str]:
+    return [number(image[s][m]) for s in sides for m in ("psnr", "ssim")]

@@ -1,0 +1,93 @@
+"""What was found in a domain, in words and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isoscope.domain import Domain
+    from isoscope.proposal import Proposal
+    from isoscope.volume import Volume
+
+__all__ = ["counted", "describe", "domain_facts", "domains_said", "mismatches", "preset_reason"]
+
+_POLARITY = {1: "bright", -1: "dark", 0: "undetermined"}
+
+
+def counted(number: int, thing: str) -> str:
+    """1 image, 2 images."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def domain_facts(domain: Domain, volumes: Sequence[Volume]) -> dict[str, Any]:
+    """What was measured of a domain, ready for JSON."""
+    return {
+        "images": len(volumes), "channels": domain.channels, "channel_names": list(domain.channel_names),
+        "rgb": domain.rgb, "dtype": domain.dtype, "pixel_size_zyx": domain.pixel_size, "unit": domain.unit,
+        "limits": [list(pair) for pair in domain.limits], "foreground": domain.foreground,
+        "threshold": domain.threshold, "polarity": _POLARITY[domain.polarity],
+    }  # fmt: skip
+
+
+def describe(domain: Domain, volumes: Sequence[Volume]) -> list[str]:
+    """The same facts as short lines for people."""
+    colour = "red, green, blue" if domain.rgb else counted(domain.channels, "channel")
+    size = "unknown" if domain.pixel_size is None else " x ".join(f"{s:g}" for s in domain.pixel_size)
+    limits = ", ".join(f"{low:g} to {high:g}" for low, high in domain.limits)
+    side = {1: "above", -1: "below", 0: "beyond"}[domain.polarity]
+    return [
+        f"{counted(len(volumes), 'image')}, {colour}, {domain.dtype}",
+        f"pixel size (z, y, x): {size}" + ("" if domain.pixel_size is None else f" {domain.unit}"),
+        f"intensity limits in grey values: {limits}",
+        f"content is {_POLARITY[domain.polarity]}: {domain.foreground:.0%} of the area, "
+        f"{side} a threshold of {domain.threshold:.4g}",
+    ]
+
+
+def mismatches(source: Domain, target: Domain) -> list[str]:
+    """Where the two domains differ so much that learning may go wrong, each with a remedy."""
+    found = []
+    low, high = sorted((source.foreground, target.foreground))
+    if high > 2 * low:
+        found.append(
+            f"content covers {source.foreground:.0%} of the source but {target.foreground:.0%} of the target: what is "
+            f"missing may be invented; crop or choose images with alike amounts of content, or set the thresholds"
+        )
+    for axis, a, b in _sizes(source, target):
+        if max(a, b) > 1.1 * min(a, b):
+            found.append(
+                f"pixel size along {axis} is {a:g} in the source but {b:g} in the target ({source.unit}): structures "
+                f"differ in size; resample one to the pixel size of the other"
+            )
+    return found
+
+
+def _sizes(source: Domain, target: Domain) -> list[tuple[str, float, float]]:
+    if source.pixel_size is None or target.pixel_size is None or source.unit != target.unit:
+        return []
+    return list(zip("zyx", source.pixel_size, target.pixel_size, strict=True))[1:]
+
+
+def preset_reason(asked: str | None, stated: str | None, picked: str) -> str:
+    """The preset in words, and who chose it.
+
+    Args:
+        asked: on the command line.
+        stated: in the recipe file.
+        picked: what the run uses.
+    """
+    if asked not in (None, "auto"):
+        return f"preset {picked} (as asked)"
+    if stated not in (None, "auto"):
+        return f"preset {picked} (from the recipe)"
+    why = "an accelerator was found" if picked == "default" else "torch finds no accelerator here"
+    return f"preset {picked} (auto: {why})"
+
+
+def domains_said(proposal: Proposal, source: Sequence[Volume], target: Sequence[Volume]) -> list[str]:
+    """Both domains and what does not fit between them, one line each."""
+    lines = []
+    for domain, volumes in ((proposal.source, source), (proposal.target, target)):
+        lines.append(f"{domain.name}: " + "; ".join(describe(domain, volumes)))
+    return lines + [f"note: {text}" for text in mismatches(proposal.source, proposal.target)]

@@ -1,0 +1,134 @@
+"""Where predictions go: names and formats of outputs, and refusals before anything is computed."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isoscope.errors import DataError, PluginError
+
+if TYPE_CHECKING:
+    from isoscope.inference import Plan
+    from isoscope.volume import Volume
+
+__all__ = ["Item", "check_places", "check_writable", "opened", "place"]
+
+_FALLBACK = ".ome.zarr"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image to predict: its volume and the file it came from."""
+
+    volume: Volume
+    path: Path
+
+
+def opened(inputs: Sequence[str]) -> list[Item]:
+    """Every image behind the inputs, in order.
+
+    Raises:
+        DataError: if one of them is nothing, or not an image.
+    """
+    from isoscope.sources import find, open_one
+
+    return [Item(volume, path) for where in inputs for path in find(where) for volume in open_one(path)]
+
+
+def _written() -> list[str]:
+    """Every suffix that some store writes, longest first."""
+    from isoscope import kinds
+
+    found: set[str] = set()
+    for name in kinds.stores:
+        try:
+            found |= set(kinds.stores[name]().writes)
+        except PluginError:  # a broken store writes nothing, and harms nobody
+            continue
+    return sorted(found, key=len, reverse=True)
+
+
+def _suffix(path: Path) -> str | None:
+    return next((s for s in _written() if path.name.lower().endswith(s)), None)
+
+
+def place(items: Sequence[Item], plans: Sequence[Plan], out: Path) -> list[Path]:
+    """The output of each image: OUT itself for one image and an OUT with a suffix, else files in the folder OUT.
+
+    Raises:
+        DataError: if OUT cannot be either, or two images would become one file.
+    """
+    named = re.search(r"\.[A-Za-z][A-Za-z0-9]*$", out.name) is not None
+    if len(items) == 1 and named and (_suffix(out) or not out.is_dir()):
+        check_writable(plans[0], out.name)
+        return [out]
+    if _suffix(out) or out.is_file():
+        raise DataError(f"got {len(items)} image(s) for the one file {out}; expected a folder as --out")
+    places = [out / _name(item, plan) for item, plan in zip(items, plans, strict=True)]
+    for path, first, second in _twice(places, items):
+        raise DataError(f"{first} and {second} would both become {path}; predict them into different folders")
+    return places
+
+
+def _twice(places: Sequence[Path], items: Sequence[Item]) -> Iterator[tuple[Path, Path, Path]]:
+    seen: dict[Path, Path] = {}
+    for path, item in zip(places, items, strict=True):
+        if path in seen:
+            yield path, seen[path], item.path
+        seen[path] = item.path
+
+
+def _name(item: Item, plan: Plan) -> str:
+    """The stem of an image with its own suffix, or OME-Zarr's where that format cannot hold the prediction."""
+    stem, suffix = item.volume.header.name, _suffix(item.path)
+    if suffix is not None:
+        try:
+            check_writable(plan, stem + suffix)
+        except DataError:
+            suffix = None
+    return stem + (suffix or _FALLBACK)
+
+
+def check_writable(plan: Plan, name: str) -> None:
+    """Start such an image in a scratch folder and give it up at once, to know whether the format can hold it.
+
+    Raises:
+        DataError: if it cannot.
+    """
+    from isoscope.sources import store_for_writing
+
+    with tempfile.TemporaryDirectory(prefix="isoscope-") as scratch:
+        path = Path(scratch) / name
+        store_for_writing(path).create(path, plan.header, plan.layout).abort()
+
+
+def check_places(places: Sequence[Path], items: Sequence[Item], overwrite: bool) -> None:
+    """Refuse to write over an input, over anything without --overwrite, and over a folder that is no image.
+
+    Raises:
+        DataError: naming the first such output.
+    """
+    inputs = [item.path.resolve() for item in items]
+    for path in places:
+        for given in inputs:
+            home = path.resolve()
+            if home == given or given in home.parents or home in given.parents:
+                raise DataError(f"the output {path} lies in the input {given} or holds it; choose another --out")
+        if path.exists():
+            _check_replaceable(path, overwrite)
+
+
+def _check_replaceable(path: Path, overwrite: bool) -> None:
+    from isoscope.sources import open_one
+
+    if not overwrite:
+        raise DataError(f"{path} exists; choose another --out, or --overwrite it")
+    if path.is_dir() or _suffix(path) == _FALLBACK:
+        try:
+            open_one(path)
+        except DataError as error:
+            raise DataError(f"{path} exists and is not an image, so it is not overwritten ({error})") from None

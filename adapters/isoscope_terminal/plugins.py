@@ -1,0 +1,140 @@
+"""`isoscope plugins`: what is installed, and what it can be told."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from isoscope.errors import PluginError, nearest
+from isoscope.registry import Plugin, installed
+from isoscope_terminal import options
+from isoscope_terminal.voice import Voice
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=False)
+
+
+@app.callback(invoke_without_command=True)
+def plugins(
+    context: typer.Context,
+    load: Annotated[bool, typer.Option("--load", help="Import each one, and say which are broken.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """List the installed plug-ins, or show one of them."""
+    if context.invoked_subcommand is not None:
+        return
+    rows = _listed(installed(), load)
+    if as_json:
+        Voice(as_json).deliver({"plugins": rows})
+    else:
+        columns = ["kind", "name", "distribution", "version", "status"]
+        Voice().table(columns, ([row[c] for c in columns] for row in rows))
+
+
+def _listed(found: Sequence[Plugin], load: bool) -> list[dict[str, str]]:
+    claims = Counter((p.kind, p.name) for p in found)
+    rows = []
+    for p in found:
+        status = "conflict" if claims[p.kind, p.name] > 1 else _health(p) if load else "ok"
+        facts = {"kind": p.kind, "name": p.name, "distribution": p.distribution, "version": p.version}
+        rows.append({**facts, "status": status})
+    return rows
+
+
+def _health(plugin: Plugin) -> str:
+    try:
+        plugin.load()
+    except PluginError as error:
+        cause = error.__cause__
+        return f"broken: {type(cause).__name__}: {cause}".splitlines()[0]
+    return "ok"
+
+
+@app.command()
+def show(
+    kind: Annotated[str, typer.Argument(help="generators, losses, tasks, …; the singular will do.")],
+    name: Annotated[str, typer.Argument(help="As `isoscope plugins` lists it.")],
+    as_json: options.Json = False,
+) -> None:
+    """Show what a plug-in is for and which parameters it takes."""
+    from isoscope import kinds
+    from isoscope.parameters import schema
+
+    registry = kinds.REGISTRIES[_kind(kind, list(kinds.REGISTRIES))]
+    plugin = registry.describe(name)
+    factory = registry[name]
+    model, text = schema(factory), inspect.getdoc(factory) or ""
+    facts = {
+        "kind": plugin.kind, "name": name, "distribution": plugin.distribution, "version": plugin.version,
+        "doc": text, "parameters": _parameters(model, _arguments(text)),
+    }  # fmt: skip
+    Voice(as_json).deliver(facts) if as_json else _page(facts)
+
+
+def _kind(given: str, known: Sequence[str]) -> str:
+    """The registry meant by a kind in singular or plural."""
+    plural = {"loss": "losses"}.get(given, given if given in known else f"{given}s")
+    if plural not in known:
+        raise PluginError(f"no kind of plug-in is called {given!r}; {nearest(given, known)}")
+    return plural
+
+
+def _arguments(text: str) -> dict[str, str]:
+    """What a Google-style docstring says of each argument."""
+    out: dict[str, str] = {}
+    _, _, section = text.partition("Args:\n")
+    name = ""
+    for line in section.split("\n\n")[0].splitlines():
+        head, colon, rest = line.strip().partition(": ")
+        if colon and len(line) - len(line.lstrip()) == 4:
+            for name in (part.strip() for part in head.split(",")):
+                out[name] = rest
+        elif name:
+            out[name] = f"{out[name]} {line.strip()}"
+    return out
+
+
+def _parameters(model: type[BaseModel], said: dict[str, str]) -> list[dict[str, Any]]:
+    rows = []
+    for name, info in model.model_fields.items():
+        default = "required" if info.is_required() else _plain(info.default)
+        doc = info.description or said.get(name, "")
+        rows.append({"name": name, "type": _type(info.annotation, info.metadata), "default": default, "doc": doc})
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    return (
+        dump(mode="json") if dump else value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    )
+
+
+def _type(annotation: Any, metadata: Sequence[Any]) -> str:
+    """A type as people write it, with its bounds: `int >= 1`."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = [f"{sign} {getattr(m, key)}" for m in metadata for key, sign in signs.items() if hasattr(m, key)]
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+    if get_origin(annotation) is Literal:
+        name = " | ".join(map(str, get_args(annotation)))
+    if name == "Component":
+        kinds = [str(m.name) for m in metadata if hasattr(m, "name")]
+        name = f"one of the {kinds[0]}" if kinds else "a plug-in"
+    return " ".join([name, ", ".join(bounds)]).strip()
+
+
+def _page(facts: dict[str, Any]) -> None:
+    voice = Voice()
+    voice.say(f"{facts['kind']} {facts['name']} ({facts['distribution']} {facts['version']})")
+    voice.say(facts["doc"].partition("\n\nArgs:")[0])
+    columns = ["name", "type", "default", "doc"]
+    rows = [[p["name"], p["type"], str(p["default"]), p["doc"]] for p in facts["parameters"]]
+    voice.table(columns, rows) if rows else voice.say("no parameters")

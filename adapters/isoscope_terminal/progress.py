@@ -1,0 +1,89 @@
+"""Live progress on a terminal, a plain line every ten seconds elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from isoscope_terminal.voice import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from isoscope.training import Progress
+
+__all__ = ["Live", "duration", "training_line"]
+
+_EVERY = 10.0
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 0:42, 12:05 or 3:02:10; "-:--" while unknown."""
+    if seconds != seconds:
+        return "-:--"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _losses(losses: Mapping[str, float]) -> str:
+    return " ".join(f"{name} {value:.3g}" for name, value in losses.items())
+
+
+def training_line(p: Progress) -> str:
+    """Speed, time to go and every loss, in one line."""
+    return f"{p.rate:.1f} steps/s  ETA {duration(p.remaining)}  {_losses(p.losses)}"
+
+
+class Live:
+    """A counter that people can watch: `with Live("training") as live: live.update(done, total, detail)`.
+
+    Args:
+        label: what is being done.
+        quiet: show nothing.
+    """
+
+    def __init__(self, label: str, quiet: bool = False) -> None:
+        self._label, self._quiet = label, quiet
+        self._console = console(stderr=True)
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._last = time.monotonic() - _EVERY + 1.0  # the first plain line after a second, then every ten
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._quiet:
+            self._bar = _bar(self._console)
+            self._task = self._bar.add_task(self._label, total=None, detail="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, total: int, detail: str = "") -> None:
+        """Say how far it is; cheap enough to be called at every step."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, detail=detail)
+        elif not self._quiet and (done >= total or time.monotonic() - self._last >= _EVERY):
+            self._last = time.monotonic()
+            self._console.print(f"{self._label} {done}/{total}  {detail}".rstrip(), soft_wrap=True)
+
+    def training(self, p: Progress) -> None:
+        """Say how far a training run is."""
+        self.update(p.step, p.total, training_line(p))
+
+
+def _bar(target: Any) -> Bar:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = [
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}", markup=False),
+    ]  # fmt: skip
+    return Progress(*columns, console=target, refresh_per_second=4)

@@ -1,0 +1,142 @@
+"""`isoscope train`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isoscope_terminal import options
+from isoscope_terminal.facts import counted, domains_said, preset_reason
+from isoscope_terminal.progress import Live
+from isoscope_terminal.stopping import stoppable
+from isoscope_terminal.voice import Voice, complain
+from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
+
+if TYPE_CHECKING:
+    from isoscope.recipe import Recipe
+    from isoscope.training import Progress, Run
+    from isoscope.volume import Volume
+
+__all__ = ["run_training", "train"]
+
+
+@dataclass(slots=True)
+class _Last:
+    """The newest report of a run, kept for the summary."""
+
+    progress: Progress | None = None
+
+
+def train(
+    source: options.Source,
+    target: options.Target,
+    out: options.Out,
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="[RECIPE.yaml]", help="As `isoscope init` writes it.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="What to learn, such as denoise; see `isoscope plugins`.")] = None,
+    preset: options.Preset = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train this many steps.")] = None,
+    minutes: options.Minutes = None,
+    seed: options.Seed = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where this run stopped.")] = False,
+    overwrite: options.Overwrite = False,
+    set_: options.Set = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn to turn images like SOURCE into images like TARGET, without pairs.
+
+    Ctrl-C saves and stops; the same command with --resume goes on from there.
+    """
+    from isoscope.sources import open_all
+
+    voice = Voice(as_json, quiet)
+    more = duration_keys(steps, minutes, seed)
+    asked = gathered(recipe, {"task": task, "preset": preset}, set_ or [], more)
+    if resume:
+        given = {k: v for k, v in (("task", task), ("preset", preset)) if v}
+        settled = stored_recipe(out, asked | given)
+        sides = open_all(source), open_all(target)
+        voice.say(f"going on with {out} as its recipe.yaml says")
+    else:
+        sides = open_all(source), open_all(target)
+        settled = _proposed(asked, task, preset, sides, voice)
+    last = run_training(settled, sides, out, voice, resume=resume, overwrite=overwrite)
+    _summary(voice, out, settled, last)
+
+
+def _proposed(
+    asked: dict[str, Any], task: str | None, preset: str | None, sides: tuple[list[Volume], list[Volume]], voice: Voice
+) -> Recipe:
+    """The recipe for these images, and what was found on the way."""
+    from isoscope.device import pick
+    from isoscope.proposal import propose
+
+    proposal = propose(*sides, task=task, preset=preset, user=asked)
+    chosen = proposal.recipe
+    reason = preset_reason(preset, asked.get("preset"), chosen.preset)
+    voice.say(f"task {chosen.task}; {reason}; device {pick()}")
+    for line in domains_said(proposal, *sides):
+        voice.say(line)
+    return chosen
+
+
+def run_training(
+    recipe: Recipe, sides: tuple[list[Volume], list[Volume]], out: Path, voice: Voice, *, resume: bool = False,
+    overwrite: bool = False,
+) -> Progress | None:  # fmt: skip
+    """Train with live progress, previews and a Ctrl-C that saves; the last report, or none if nothing was left to do.
+
+    Raises:
+        Interrupted: after Ctrl-C; everything so far is saved.
+    """
+    from isoscope import training
+
+    voice.say(_announcement(recipe, out))
+    last = _Last()
+    with stoppable() as stop, Live("training", voice.quiet) as live:
+        training.train(
+            recipe, *sides, out, report=_both(live.training, last), stop=stop, preview=_preview, resume=resume,
+            overwrite=overwrite,
+        )  # fmt: skip
+    return last.progress
+
+
+def _announcement(recipe: Recipe, out: Path) -> str:
+    t = recipe.training
+    length = f"about {t.minutes:g} min" if t.minutes else counted(t.steps, "step")
+    return f"{length}, batches of {t.batch} patches of {t.patch} x {t.patch} px, seed {t.seed}; writing {out}"
+
+
+def _both(show: Callable[[Progress], None], last: _Last) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        last.progress = progress
+        show(progress)
+
+    return report
+
+
+def _preview(run: Run, step: int) -> None:
+    from isoscope.preview import save
+
+    try:
+        save(run, step)
+    except Exception as error:  # a picture that cannot be drawn must not cost hours of training
+        complain(f"warning: no preview at step {step}: {error}")
+
+
+def _summary(voice: Voice, out: Path, recipe: Recipe, last: Progress | None) -> None:
+    document = {
+        "run": str(out), "model": str(out / "model"), "task": recipe.task, "preset": recipe.preset,
+        "steps": last.step if last else None, "losses": dict(last.losses) if last else {},
+        "recipe": recipe.model_dump(mode="json"),
+    }  # fmt: skip
+    done = f"trained {counted(last.step, 'step')}" if last else "nothing was left to train"
+    text = f"{done}; the model is in {out}\nnext: isoscope predict {shlex.quote(str(out))} INPUT... --out OUT"
+    voice.finish(text, document)
