@@ -91,7 +91,8 @@ def _header(model: Model, source: Header, frames: Frames) -> Header:
     stack = frames.planes == "stack"
     shape = (t, model.outputs.channels, 1 if stack else z, y, x)
     axes = "".join(a for a in source.axes if a != "C" and not (stack and a == "Z"))
-    if shape[1] > 1:
+    # a single channel keeps the axis that the input had for it, so that a TCZYX image stays one
+    if shape[1] > 1 or ("C" in source.axes and source.shape[1] == 1):
         axes = "TC" + axes[1:] if axes.startswith("T") else "C" + axes
     declared = model.recipe.output.dtype if model.direction == "a2b" else None
     provenance = {
@@ -229,7 +230,7 @@ class Predictor:
 
     def _axes(self, ndim: int) -> str:
         many = self.model.inputs.channels > 1
-        stack = self.model.recipe.output.planes == "stack"
+        stack = self.model.recipe.output.planes == "stack" and self.model.direction == "a2b"
         known = {2: "YX", 3: "ZYX" if stack or not many else "CYX", 4: "CZYX", 5: "TCZYX"}
         if ndim not in known:
             raise DataError(f"got an array of {ndim} dimensions; expected 2 to 5, axes within TCZYX")
@@ -255,8 +256,8 @@ class Predictor:
         sink = ArraySink(made.header)
         stream(made, self.model, volume, sink)
         given = volume.header.axes
-        kept = [a for a in given if a in made.header.axes or (a == "C" and made.header.shape[1] > 1)]
-        if made.header.shape[1] > 1 and "C" not in kept:
+        kept = [a for a in given if a in made.header.axes]
+        if "C" in made.header.axes and "C" not in kept:
             kept.insert(0, "C")
         squeezed = sink.array[tuple(slice(None) if a in kept else 0 for a in "TCZYX")]
         order = [a for a in "TCZYX" if a in kept]

@@ -20,8 +20,9 @@ def _ramp(positions: NDArray[np.int64], core: slice, ramp: int, limit: int) -> N
     The ramps of two neighbours add up to one by construction, so that no count of visits is needed.
     """
     centre = positions + 0.5
-    left = np.clip((centre - (core.start - ramp)) / (2 * ramp), 0, 1) if core.start > 0 else 1.0
-    right = np.clip(((core.stop + ramp) - centre) / (2 * ramp), 0, 1) if core.stop < limit else 1.0
+    half = max(ramp, 0.5)  # cores of a single pixel leave nothing to fade over
+    left = np.clip((centre - (core.start - half)) / (2 * half), 0, 1) if core.start > 0 else 1.0
+    right = np.clip(((core.stop + half) - centre) / (2 * half), 0, 1) if core.stop < limit else 1.0
     return np.asarray(left * right * np.ones(len(positions)))
 
 

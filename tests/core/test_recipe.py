@@ -44,7 +44,7 @@ def test_overrides_are_yaml_and_the_last_one_wins():
 
 @pytest.mark.parametrize("item", ["training.steps", "=3", "a=[1"])
 def test_an_override_that_is_none_is_refused(item):
-    with pytest.raises(RecipeError, match="^got --set"):
+    with pytest.raises(RecipeError, match=r"^got --set"):
         set_([item])
 
 
