@@ -44,6 +44,16 @@ class ResNet(nn.Module):
         self.decoder = nn.Sequential(*upsample(4 * w, 2 * w, up, norm), *upsample(2 * w, w, up, norm))
         self.head = nn.Conv2d(w, outputs, 7, padding=3, padding_mode="reflect", bias=False)
         initialise(self, 0.02 if norm == "instance" else 0.0)
+        if norm == "none":
+            self._calm()
+
+    def _calm(self) -> None:
+        """Without normalisation residual sums double in variance per block and would start tanh where it is flat."""
+        with torch.no_grad():
+            for block in self.blocks.modules():
+                if isinstance(block, Residual):
+                    block.body[-1].weight.div_(len(self.blocks))  # type: ignore[operator]
+        nn.init.normal_(self.head.weight, 0.0, 0.02)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Feature maps: after the encoder, and after each residual block."""
