@@ -28,7 +28,7 @@ from isoscope.survey import survey
 from isoscope.terms import Terms
 from isoscope.volume import Volume
 
-__all__ = ["Progress", "Run", "train"]
+__all__ = ["Progress", "Run", "check_folder", "train"]
 
 _log = logging.getLogger(__name__)
 
@@ -214,17 +214,26 @@ class Run:
                 self.pace.replan(done, total)
 
 
-def _prepared(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> None:
-    """Make the run's folder; never write into one that holds a run unless asked."""
+def check_folder(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
+    """Refuse a folder that a run may not be written to: with a run in it unless asked, with anything else always.
+
+    Raises:
+        DataError: if `folder` holds something, or nothing to resume.
+    """
     started = (folder / "recipe.yaml").exists()
     if resume and not started:
         raise DataError(f"no run at {folder} to resume; leave out --resume to start one")
     if not resume and folder.exists() and any(folder.iterdir()) and not (overwrite and started):
         hint = "choose another --out, --resume it, or --overwrite it" if started else "choose another --out"
         raise DataError(f"{folder} exists and is not empty; {hint}")
+
+
+def _prepared(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> None:
+    """Make the run's folder; never write into one that holds a run unless asked."""
+    check_folder(folder, resume, overwrite)
     if resume:
         return
-    if started:
+    if (folder / "recipe.yaml").exists():
         import shutil
 
         for name in ("checkpoints", "model", "previews"):
