@@ -75,3 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text, code = _told(error)
         complain(text)
         sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -41,7 +41,8 @@ def _facts(volume: Volume) -> dict[str, Any]:
     h = volume.header
     return {
         "name": h.name, "shape": list(h.shape), "axes": h.axes, "dtype": str(h.dtype),
-        "pixel_size_zyx": list(h.pixel_size) if h.pixel_size else None, "unit": h.unit if h.pixel_size else None, "channels": list(h.channels),
+        "pixel_size_zyx": list(h.pixel_size) if h.pixel_size else None, "unit": h.unit if h.pixel_size else None,
+        "channels": list(h.channels),
         "rgb": h.rgb, **_grey_values(volume), **_content(volume),
     }  # fmt: skip
 

@@ -55,10 +55,12 @@ def train(
     Ctrl-C saves and stops; the same command with --resume goes on from there.
     """
     from isoscope.sources import open_all
+    from isoscope.training import check_folder
 
     voice = Voice(as_json, quiet)
     more = duration_keys(steps, minutes, seed)
     asked = gathered(recipe, {"task": task, "preset": preset}, set_ or [], more)
+    check_folder(out, resume, overwrite)
     if resume:
         given = {k: v for k, v in (("task", task), ("preset", preset)) if v}
         settled = stored_recipe(out, asked | given)

@@ -71,7 +71,7 @@ def stored_recipe(run: Path, asked: Mapping[str, Any]) -> Recipe:
         raise DataError(f"no run at {run} to resume; leave out --resume to start one")
     stored = parse(read(home), str(home))
     wanted = resolved(parse(merge(stored.model_dump(mode="json"), _stated(asked))))
-    changed = sorted(_differences(stored.model_dump(mode="json"), wanted.model_dump(mode="json")))
+    changed = sorted(_differences(resolved(stored).model_dump(mode="json"), wanted.model_dump(mode="json")))
     if changed:
         raise RecipeError(
             f"--resume goes on as {home} says, but {', '.join(changed)} would change; "

@@ -1,0 +1,280 @@
+"""Training, prediction and scoring through the command line, on images small enough to take seconds."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from isoscope.sources import open_one, store_for_writing
+from isoscope.volume import Box, Header, Layout, as_tczyx
+from isoscope_terminal import app
+
+TINY = [
+    "training.patch=24", "training.batch=1", "training.calibration=2", "method.forward.width=2",
+    "method.forward.depth=1", "method.discriminator.width=2",
+]  # fmt: skip
+SETTINGS = [part for item in TINY for part in ("--set", item)]
+
+
+def write(path, array, axes="YX"):
+    values = as_tczyx(array, axes)
+    header = Header(path.name.split(".")[0], values.shape, values.dtype, axes, rgb=axes == "YXC")
+    sink = store_for_writing(path).create(path, header, Layout(values.shape, values.shape))
+    sink.write(Box.whole(values.shape), values)
+    sink.close()
+    return path
+
+
+def tissue(seed, size=(40, 40)):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: size[0], : size[1]]
+    image = np.full(size, 230.0)
+    for cy, cx in rng.uniform(0, size, (8, 2)):
+        image -= 120 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 12)
+    return np.clip(image + rng.normal(0, 4, size), 0, 255).astype(np.uint8)
+
+
+def coloured(grey):
+    return (grey[..., None] * np.array([1, 0.8, 0.9])).astype(np.uint8)
+
+
+def write_images(home):
+    write(home / "grey.png", tissue(0))
+    write(home / "colour.png", coloured(tissue(1)), "YXC")
+    write(home / "new.png", tissue(2, (37, 51)))
+    write(home / "truth.png", coloured(tissue(2, (37, 51))), "YXC")
+    return home
+
+
+def called(*arguments):
+    with pytest.raises(SystemExit) as left:
+        app.main([str(a) for a in arguments])
+    return left.value.code or 0
+
+
+@pytest.fixture(autouse=True)
+def quiet_logging(monkeypatch):
+    monkeypatch.setattr(app, "listen", lambda debug: None)
+
+
+@pytest.fixture
+def isoscope(capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        code = called(*arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def refused(isoscope):
+    def run(*arguments):
+        code, out, err = isoscope(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("isoscope: error: ")
+        assert err.count("\n") == 1
+        return err
+
+    return run
+
+
+def sides(home):
+    return ["--source", home / "grey.png", "--target", home / "colour.png"]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A folder with images and a run of four steps. Not to be written to."""
+    home = write_images(tmp_path_factory.mktemp("trained"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "listen", lambda debug: None)
+        options = ["--out", home / "run", "--task", "coloration", "--preset", "cpu", "--steps", "4", "--quiet"]
+        assert called("train", *sides(home), *options, *SETTINGS) == 0
+    return home
+
+
+def test_train_predict_evaluate(isoscope, tmp_path):
+    home = write_images(tmp_path)
+    options = ["--out", home / "run", "--task", "coloration", "--preset", "cpu", "--steps", "4", "--json"]
+    code, out, err = isoscope("train", *sides(home), *options, *SETTINGS)
+    document = json.loads(out)
+    assert code == 0
+    assert document["steps"] == 4
+    assert document["preset"] == "cpu"
+    assert set(document["losses"]) >= {"lsgan", "cycle", "saliency"}
+    assert "preset cpu (as asked)" in err
+    assert "training 4/4" in err
+    preview = open_one(home / "run" / "previews" / "step-00000004.png")[0]
+    assert preview.header.shape == (1, 3, 1, 24, 4 * 24 + 12)
+
+    code, out, _ = isoscope("predict", home / "run", home / "new.png", "--out", home / "p.ome.zarr", "--json")
+    (image,) = json.loads(out)["images"]
+    assert code == 0
+    assert image["shape"] == [1, 3, 1, 37, 51]
+    assert 0 <= image["clipped_fraction"] <= 1
+    assert open_one(home / "p.ome.zarr")[0].header.shape == (1, 3, 1, 37, 51)
+
+    code, out, _ = isoscope(
+        "evaluate", home / "p.ome.zarr", home / "truth.png", "--baseline", home / "new.png", "--json"
+    )
+    assert code == 0
+    assert set(json.loads(out)["mean"]) == {"prediction", "baseline"}
+
+
+def test_a_written_recipe_trains_and_resumes(isoscope, refused, tmp_path):
+    home = write_images(tmp_path)
+    recipe, run = home / "recipe.yaml", ["--out", home / "run"]
+    assert isoscope("init", "coloration", *sides(home), "-o", recipe, *SETTINGS, "--set", "training.steps=3")[0] == 0
+    code, out, _ = isoscope("train", recipe, *sides(home), *run)
+    assert code == 0
+    assert "(from the recipe)" in out
+    assert "trained 3 steps" in out
+    assert "--resume it, or --overwrite it" in refused("train", recipe, *sides(home), *run)
+    assert "training.steps would change" in refused("train", recipe, *sides(home), *run, "--resume", "--steps", 5)
+    assert "preset would change" in refused("train", *sides(home), *run, "--resume", "--preset", "paper")
+    code, out, _ = isoscope("train", recipe, *sides(home), *run, "--resume")
+    assert code == 0
+    assert "nothing was left to train" in out
+    assert isoscope("train", recipe, *sides(home), *run, "--overwrite", "--steps", "1", "--quiet")[0] == 0
+
+
+# --- predict
+
+
+def test_dry_run_computes_and_writes_nothing(isoscope, trained, tmp_path):
+    out = tmp_path / "sub" / "p.png"
+    options = ["predict", trained / "run", trained / "new.png", "--out", out, "--dry-run", "--tile", "7"]
+    code, said, _ = isoscope(*options)
+    assert code == 0
+    assert "1 x 3 x 1 x 37 x 51 (TCZYX) uint8" in said
+    image = json.loads(isoscope(*options, "--json")[1])["images"][0]
+    assert image["core"] >= 7
+    assert image["tiles"] == -(-37 // image["core"]) * -(-51 // image["core"])
+    assert not out.parent.exists()
+
+
+def test_many_images_become_a_folder_with_their_suffixes(isoscope, trained, tmp_path):
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    write(inputs / "a.png", tissue(3))
+    write(inputs / "b.ome.tif", tissue(4))
+    write(inputs / "c.ome.zarr", np.stack([tissue(5), tissue(6)]), "ZYX")
+    code, out, err = isoscope("predict", trained / "run", inputs, "--out", tmp_path / "out", "--tiling", "feathered")
+    assert code == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "b.ome.tif", "c.ome.zarr"}
+    assert "3/3 c" in err
+    assert "wrote 3 images" in out
+
+
+def test_a_format_that_cannot_hold_the_prediction_gives_way_to_zarr(isoscope, trained, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(tissue(3)).save(tmp_path / "photo.jpg")
+    assert isoscope("predict", trained / "run", tmp_path / "photo.jpg", "--out", tmp_path / "out", "-q")[0] == 0
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["photo.ome.zarr"]
+
+
+def test_the_way_back(isoscope, trained, tmp_path):
+    out = tmp_path / "grey.png"
+    assert isoscope("predict", trained / "run", trained / "truth.png", "--out", out, "--direction", "b2a")[0] == 0
+    assert open_one(out)[0].header.shape == (1, 1, 1, 37, 51)
+
+
+def test_existing_outputs_are_replaced_only_when_asked(isoscope, refused, trained, tmp_path):
+    for name in ("p.png", "p.ome.zarr"):
+        command = ["predict", trained / "run", trained / "new.png", "--out", tmp_path / name]
+        assert isoscope(*command)[0] == 0
+        assert "exists" in refused(*command)
+        assert isoscope(*command, "--overwrite")[0] == 0
+
+
+def test_folders_that_are_no_image_are_never_replaced(refused, trained, tmp_path):
+    (tmp_path / "p.ome.zarr").mkdir()
+    (tmp_path / "p.ome.zarr" / "thesis.txt").write_text("mine")
+    said = refused("predict", trained / "run", trained / "new.png", "--out", tmp_path / "p.ome.zarr", "--overwrite")
+    assert "not an image" in said
+    assert (tmp_path / "p.ome.zarr" / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "more", "expected"),
+    [
+        (["truth.png"], ["--out", "p.png"], "has 3 channels; the model reads 1"),
+        (["nowhere.png"], ["--out", "p.png"], "nothing at"),
+        (["new.png"], ["--out", "p.jpg"], "cannot write 'p.jpg'"),
+        (["new.png", "grey.png"], ["--out", "p.png"], "expected a folder"),
+        (["new.png", "new.png"], ["--out", "out"], "would both become"),
+        (["new.png"], ["--out", "p.png", "--tiling", "overlapp"], "did you mean 'overlap'?"),
+        (["new.png"], ["--out", "p.png", "--direction", "a2c"], "expected a2b or b2a"),
+    ],
+)
+def test_predict_refuses(refused, trained, tmp_path, inputs, more, expected):
+    places = [tmp_path / m if m.startswith(("p.", "out")) else m for m in more]
+    assert expected in refused("predict", trained / "run", *(trained / i for i in inputs), *places)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predict_refuses_what_is_no_run(refused, trained, tmp_path):
+    assert "no run at" in refused("predict", tmp_path / "run", trained / "new.png", "--out", tmp_path / "p.png")
+    assert "holds no model" in refused("predict", tmp_path, trained / "new.png", "--out", tmp_path / "p.png")
+
+
+def test_an_input_is_never_an_output(refused, trained, tmp_path):
+    store = write(tmp_path / "in.ome.zarr", tissue(3))
+    for out in (store, store / "0" / "p.png", tmp_path):
+        assert "input" in refused("predict", trained / "run", store, "--out", out, "--overwrite")
+    assert open_one(store)[0].header.shape == (1, 1, 1, 40, 40)
+
+
+def test_predict_refuses_nan_and_leaves_nothing(isoscope, trained, tmp_path):
+    bad = write(tmp_path / "bad.tif", np.full((40, 40), np.nan, np.float32))
+    code, out, err = isoscope("predict", trained / "run", bad, "--out", tmp_path / "p.ome.zarr", "--quiet")
+    assert (code, out) == (2, "")
+    assert "NaN" in err
+    assert err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.tif"]
+
+
+# --- stopping
+
+
+def process(*arguments):
+    command = [sys.executable, "-m", "isoscope_terminal.app", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path, running, seconds=40):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_saves_and_resumes(isoscope, tmp_path, number):
+    home = write_images(tmp_path)
+    recipe = ["--task", "coloration", "--preset", "cpu", "--steps", "120", *SETTINGS]
+    command = ["train", *sides(home), "--out", home / "run", *recipe, "--json"]
+    running = process(*command)
+    wait_for(home / "run" / "history.csv", running)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=40)
+    assert (running.returncode, out) == (130, "")
+    assert "isoscope: stopped at step" in err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    code, out, _ = isoscope(*command, "--resume")
+    assert code == 0
+    assert json.loads(out)["steps"] == 120
+    steps = [int(line.split(",")[0]) for line in (home / "run" / "history.csv").read_text().splitlines()[1:]]
+    assert all(a < b for a, b in pairwise(steps))
+    assert steps[-1] == 120
