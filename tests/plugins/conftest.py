@@ -1,6 +1,5 @@
 """Small networks, images and models that the tests of plug-ins share."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -94,6 +93,22 @@ def make_method(small_method):
 def images():
     """images(channels, count, side): network values, uniform."""
     return lambda channels=1, count=2, side=32: torch.rand(count, channels, side, side) * 1.8 - 0.9
+
+
+@pytest.fixture
+def passes():
+    """passes(network) -> a list that fills with (input, output) of each of its calls, detached copies."""
+
+    def watch(network):
+        seen = []
+
+        def note(_, x, y):
+            seen.append((x[0].detach().clone(), y.detach().clone()))
+
+        network.register_forward_hook(note)
+        return seen
+
+    return watch
 
 
 @pytest.fixture
@@ -210,20 +225,3 @@ def added():
     yield add
     for registry, name in kept:
         registry.remove(name)
-
-
-@pytest.fixture
-def with_polarity():
-    """The same domain, declared the other way round."""
-    return lambda domain, polarity: domain.model_copy(update={"polarity": polarity})
-
-
-@pytest.fixture
-def with_tiling():
-    """with_tiling(model, tiling, tile): the model with another tiling in its recipe."""
-
-    def make(model, tiling, tile):
-        inference = {"tiling": {"name": tiling}, "tile": tile}
-        return replace(model, recipe=model.recipe.replaced(inference=inference))
-
-    return make

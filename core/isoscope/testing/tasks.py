@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from isoscope.domain import Domain
+from isoscope.errors import UserError
 from isoscope.kinds import Task
 from isoscope.presets import preset
 from isoscope.recipe import Recipe, merge, parse, resolved
 from isoscope.testing.examples import accepted, pairs, require
 
 __all__ = ["check_task"]
+
+
+def _resolved(values: Mapping[str, Any]) -> Recipe:
+    try:
+        return resolved(parse(values, "proposal"))
+    except UserError as error:
+        raise AssertionError(f"task proposes what cannot stand: {error}") from error
 
 
 def check_task(task: Task, *, source: Domain | None = None, target: Domain | None = None) -> None:
@@ -26,7 +37,6 @@ def check_task(task: Task, *, source: Domain | None = None, target: Domain | Non
     for a, b, recipe in accepted(task, pairs(source, target), "task"):
         require(isinstance(recipe, Recipe), f"task returned {type(recipe).__name__}; expected a Recipe")
         require(task(a, b) == recipe, "task proposed two recipes for the same two domains")
-        asked = recipe.model_dump(mode="json", exclude_unset=True)
-        full = resolved(parse(merge(preset("cpu"), asked), "proposal"))
-        again = resolved(parse(full.model_dump(mode="json"), "its own recipe"))
+        full = _resolved(merge(preset("cpu"), recipe.model_dump(mode="json", exclude_unset=True)))
+        again = _resolved(full.model_dump(mode="json"))
         require(again == full, "a recipe of this task changes when it is written and read")

@@ -1,0 +1,148 @@
+"""Every loss conforms, and is the formula it says."""
+
+import math
+
+import pytest
+import torch
+
+from isoscope import kinds
+from isoscope.cycle import Cycle
+from isoscope.errors import RecipeError
+from isoscope.saliency import hard_mask, soft_mask
+from isoscope.testing import check_loss, example_domain
+
+
+@pytest.mark.parametrize("name", kinds.losses)
+def test_every_loss_conforms(name):
+    check_loss(kinds.losses[name])
+
+
+@pytest.mark.parametrize("slope", [1.0, 100.0])
+def test_saliency_of_any_sensible_slope_conforms(slope):
+    check_loss(lambda: kinds.losses["saliency"](slope=slope))
+
+
+def hard():
+    def loss(cycle):
+        a, b = hard_mask(cycle.real_a, cycle.source), hard_mask(cycle.fake_b, cycle.target)
+        return (a.float() - b.float()).abs().mean()
+
+    return loss
+
+
+def hidden_hard():
+    """Attached to the graph, so that `requires_grad` is true; its gradient is zero all the same."""
+    return lambda cycle: hard()(cycle) + 0.0 * cycle.fake_b.sum()
+
+
+def saturated():
+    return lambda cycle: soft_mask(cycle.fake_b, cycle.target, 1e6).mean()
+
+
+def per_image():
+    return lambda cycle: (cycle.fake_b - cycle.rec_b).abs().mean((1, 2, 3))
+
+
+def infinite():
+    return lambda cycle: cycle.fake_b.mean() / 0.0
+
+
+class Reversed:
+    """A least-squares game in which both sides play for the other's goal."""
+
+    def __call__(self, cycle):
+        return sum(s.square().mean() + s.mean() for s in cycle.scores.values())
+
+    def discriminator(self, real, fake):
+        return real.square().mean() + (fake - 1).square().mean()
+
+
+class Swapped(Reversed):
+    def __call__(self, cycle):
+        return sum((s - 1).square().mean() for s in cycle.scores.values())
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        (hard, "no gradient"),
+        (hidden_hard, "zero"),
+        (saturated, "zero"),
+        (per_image, "scalar"),
+        (infinite, "finite"),
+        (Reversed, "fall as the scores"),
+        (Swapped, "lower where real"),
+    ],
+)
+def test_conformance_tells_losses_that_break_their_contract(spoilt, said):
+    with pytest.raises(AssertionError, match=said):
+        check_loss(spoilt)
+
+
+@pytest.fixture
+def scored(images, cycle_of):
+    """scored(a=score, b=score): a cycle whose fakes score this."""
+
+    def make(**scores):
+        one = example_domain()
+        cycle = cycle_of(*(images() for _ in range(4)), one, one)
+        cycle.scores = {side: torch.full((2, 1, 3, 3), value) for side, value in scores.items()}
+        return cycle
+
+    return make
+
+
+def test_least_squares_play_towards_the_label(scored):
+    loss = kinds.losses["lsgan"](label=0.9)
+    assert loss(scored(a=0.9, b=0.9)).item() == 0
+    assert loss(scored(a=0.4, b=0.0)).item() == pytest.approx(0.25 + 0.81)
+    assert loss.discriminator(torch.tensor(0.4), torch.tensor(0.2)).item() == pytest.approx(0.5 * (0.25 + 0.04))
+
+
+def test_cross_entropy_is_the_formula_of_the_paper(scored):
+    loss = kinds.losses["bce"]()
+    assert loss(scored(b=0.3)).item() == pytest.approx(-math.log(1 / (1 + math.exp(-0.3))))
+    want = -math.log(1 / (1 + math.exp(-0.3))) - math.log(1 - 1 / (1 + math.exp(0.8)))
+    assert loss.discriminator(torch.tensor(0.3), torch.tensor(-0.8)).item() == pytest.approx(want)
+
+
+def test_hinge_stops_caring_beyond_the_margin(scored):
+    loss = kinds.losses["hinge"]()
+    assert loss(scored(a=2.0, b=-0.5)).item() == pytest.approx(-1.5)
+    assert loss.discriminator(torch.tensor([1.5, 0.5]), torch.tensor([-3.0, 0.0])).item() == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("name", ["lsgan", "bce", "hinge"])
+def test_adversarial_terms_are_zero_where_no_discriminator_exists(name, scored):
+    assert kinds.losses[name]()(scored()).item() == 0
+
+
+@pytest.mark.parametrize("name", ["cycle", "saliency", "identity"])
+def test_content_terms_are_means_so_that_weights_hold_for_any_patch_and_batch(name, images):
+    one, loss = example_domain(), kinds.losses[name]()
+
+    def value(a, b):
+        return loss(Cycle(a, b, lambda x: x * 0.5, lambda x: x * -0.7, source=one, target=one)).item()
+
+    a, b = images(), images()
+    twice, wide = (lambda x: torch.cat([x, x])), (lambda x: torch.cat([x, x], dim=3))
+    for enlarge in (twice, wide):
+        assert value(enlarge(a), enlarge(b)) == pytest.approx(value(a, b), rel=1e-5)
+
+
+def test_cycle_is_the_mean_absolute_error_of_both_ways(images):
+    one = example_domain()
+    cycle = Cycle(images(), images(), lambda x: x + 0.3, lambda x: x - 0.1, source=one, target=one)
+    assert kinds.losses["cycle"]()(cycle).item() == pytest.approx(0.4, abs=1e-5)
+
+
+def test_identity_compares_each_generator_on_its_own_output_domain(images):
+    one = example_domain()
+    cycle = Cycle(images(), images(), lambda x: x + 0.3, lambda x: x - 0.1, source=one, target=one)
+    assert kinds.losses["identity"]()(cycle).item() == pytest.approx(0.4, abs=1e-5)
+
+
+def test_identity_refuses_domains_of_unequal_channels(images):
+    cycle = Cycle(images(1), images(3), None, None, source=example_domain(1), target=example_domain(3))
+    with pytest.raises(RecipeError, match="equal channels"):
+        kinds.losses["identity"]()(cycle)

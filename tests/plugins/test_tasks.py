@@ -1,0 +1,68 @@
+"""Every task proposes a recipe that stands, and refuses in one line what it cannot do."""
+
+import pytest
+
+from isoscope import kinds
+from isoscope.errors import DataError
+from isoscope.recipe import Recipe
+from isoscope.testing import check_task, example_domain
+
+GREY, COLOUR, STACK = example_domain(1), example_domain(3), example_domain(1, depth=13)
+
+
+@pytest.mark.parametrize("name", kinds.tasks)
+def test_every_task_conforms(name, factory):
+    check_task(factory("tasks", name))
+
+
+def fickle(source, target):
+    fickle.calls += 1
+    return Recipe(training={"seed": fickle.calls})
+
+
+fickle.calls = 0
+
+
+def inventive(source, target):
+    return Recipe(losses={"nonexistent": {}})
+
+
+def mistaken(source, target):
+    return Recipe(method={"name": "c2gan", "pooll": 3})
+
+
+@pytest.mark.parametrize("spoilt", [fickle, inventive, mistaken, lambda s, t: {"task": "x"}])
+def test_conformance_tells_tasks_that_break_their_contract(spoilt):
+    with pytest.raises(AssertionError) as caught:
+        check_task(spoilt)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["denoise", "superres"])
+def test_restoration_refuses_unequal_channels(name):
+    with pytest.raises(DataError, match="equal channels, got 1 and 3"):
+        kinds.tasks[name](GREY, COLOUR)
+
+
+def test_coloration_goes_back_by_luminance():
+    recipe = kinds.tasks["coloration"](GREY, COLOUR)
+    assert recipe.method.parameters["backward"]["name"] == "luminance"
+    assert not recipe.source.grey
+    assert (recipe.source.polarity, recipe.target.polarity) == ("dark", "dark")
+
+
+def test_coloration_turns_colour_sources_grey():
+    assert kinds.tasks["coloration"](COLOUR, COLOUR).source.grey
+
+
+@pytest.mark.parametrize(("source", "target"), [(GREY, GREY), (example_domain(2), COLOUR)])
+def test_coloration_refuses_what_has_no_colour_to_learn(source, target):
+    with pytest.raises(DataError):
+        kinds.tasks["coloration"](source, target)
+
+
+@pytest.mark.parametrize(("source", "planes"), [(STACK, "stack"), (GREY, "xy")])
+def test_labeling_reads_a_stack_with_its_planes_as_channels(source, planes):
+    recipe = kinds.tasks["labeling"](source, COLOUR)
+    assert recipe.output.planes == planes
+    assert recipe.source.saliency == "local_std"
