@@ -33,6 +33,15 @@ def _nested_optimiser(tensors: Mapping[str, Tensor], prefix: str, groups: list[A
     return {"state": state, "param_groups": groups}
 
 
+def _as_laid_out(optimiser: torch.optim.Optimizer) -> None:
+    """Give moments the memory layout of their weights: fused Adam walks both as plain memory, whatever the strides."""
+    for group in optimiser.param_groups:
+        for p in group["params"]:
+            for key, value in optimiser.state.get(p, {}).items():
+                if value.shape == p.shape:
+                    optimiser.state[p][key] = torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
 def save(
     folder: Path, step: int, modules: Mapping[str, torch.nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer], facts: Mapping[str, Any],
@@ -57,14 +66,20 @@ def save(
     write_json(home / "state.json", {"step": step, "groups": groups, **facts})
     sync_folder(folder)
     write_json(folder / "latest.json", {"checkpoint": home.name})
-    for old in sorted(folder.glob("step-*"))[:-_KEPT]:
+    # what a longer run left behind counts as older, or it would push out the one just written
+    for old in sorted(folder.glob("step-*"), key=lambda p: (p.name <= home.name, p.name))[:-_KEPT]:
         shutil.rmtree(old)
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint, or None."""
-    pointer = folder / "latest.json"
-    return folder / read_json(pointer)["checkpoint"] if pointer.exists() else None
+    """The newest complete checkpoint, or None: the one pointed at, or else the last whose facts were written."""
+    complete = {home.parent.name for home in folder.glob("step-*/state.json")}
+    try:
+        pointed = read_json(folder / "latest.json")["checkpoint"]
+    except (OSError, ValueError, KeyError):
+        pointed = None
+    name = pointed if pointed in complete else max(complete, default=None)
+    return folder / name if name else None
 
 
 def load(
@@ -86,7 +101,8 @@ def load(
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         for name, optimiser in optimisers.items():
             optimiser.load_state_dict(_nested_optimiser(tensors, f"optimiser/{name}", facts["groups"][name]))
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            _as_laid_out(optimiser)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         cause = str(error).splitlines()[0]
         raise DataError(
             f"checkpoint {home} is damaged ({cause}); remove its folder to go on from an older one"

@@ -28,9 +28,9 @@ class Pace:
         return self.pieces[-1][2]
 
     def u(self, step: int) -> float:
-        """Progress at a step, below 1 before the last."""
+        """Progress at a step: below 1 before the last, exactly 1 there."""
         start, base, total = next(p for p in reversed(self.pieces) if p[0] <= step)
-        return base + (1.0 - base) * (step - start) / max(1, total - start)
+        return 1.0 if step >= total else base + (1.0 - base) * (step - start) / (total - start)
 
     def replan(self, step: int, total: int) -> None:
         """From this step on, end at `total` instead (at the earliest one step from now)."""

@@ -146,13 +146,13 @@ class Run:
         return all(layer.mode == "frozen" for d in self.method.directions for layer in layers(self.method.generator(d)))
 
     def save(self, step: int) -> None:
-        """A checkpoint to go on from, and the model as of now."""
+        """The model as of now, then a checkpoint to go on from: killed in between, a resumed run writes both again."""
         facts = {"elapsed": self.clock.elapsed, "pieces": self.pace.pieces}
         parts = {"method": self.method, "average": self.average}
         if not all(torch.isfinite(v).all() for v in self.method.state_dict().values() if v.is_floating_point()):
             raise TrainingError(f"weights became NaN by step {step}; {self._good()}")
-        checkpoint.save(self.folder / "checkpoints", step, parts, self.method.optimisers(), facts)
         self.export()
+        checkpoint.save(self.folder / "checkpoints", step, parts, self.method.optimisers(), facts)
 
     def _good(self) -> str:
         home = checkpoint.latest(self.folder / "checkpoints")
@@ -228,11 +228,8 @@ def check_folder(folder: Path, resume: bool = False, overwrite: bool = False) ->
         raise DataError(f"{folder} exists and is not empty; {hint}")
 
 
-def _prepared(folder: Path, recipe: Recipe, resume: bool, overwrite: bool) -> None:
-    """Make the run's folder; never write into one that holds a run unless asked."""
-    check_folder(folder, resume, overwrite)
-    if resume:
-        return
+def _prepare(folder: Path, recipe: Recipe) -> None:
+    """Make the run's folder, in place of the run that is there."""
     if (folder / "recipe.yaml").exists():
         import shutil
 
@@ -270,9 +267,11 @@ def train(
         Interrupted: if asked to stop; everything so far is saved.
     """
     folder = Path(folder)
-    _prepared(folder, recipe, resume, overwrite)
+    check_folder(folder, resume, overwrite)
     with torch.random.fork_rng():
         run = Run(recipe, source, target, folder)
+        if not resume:  # only now, so that a run that cannot start leaves nothing and replaces nothing
+            _prepare(folder, recipe)
         _loop(run, run.restore() if resume else 0, report, stop, preview)
     return folder
 
@@ -289,7 +288,8 @@ def _loop(
         losses = run.step(step, batches)
         done = step + 1
         due, last, asked = done % every == 0, done >= run.pace.total, bool(stop and stop())
-        if done % _EVERY == 0 or due or last or asked:
+        # a stop between reports writes no row: the history of a resumed run is that of one nobody stopped
+        if done % _EVERY == 0 or due or last:
             progress = run.report(done, losses)
             if report:
                 report(progress)

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isoscope.pace import Pace
+
+few = settings(max_examples=20, deadline=None)
+replans = st.lists(st.tuples(st.integers(1, 20), st.integers(-5, 200)), max_size=6)
+
+
+def walk(steps, plans):
+    """A run that is re-planned as it goes: each plan waits some steps, then wants to end some steps later."""
+    pace, step = Pace.fixed(steps), 0
+    for wait, more in plans:
+        step += wait
+        if step >= pace.total:
+            break
+        pace.replan(step, step + more)
+    return pace
+
+
+@given(st.integers(1, 300), replans)
+@few
+def test_progress_rises_from_0_to_1_and_ends_there(steps, plans):
+    pace = walk(steps, plans)
+    seen = [pace.u(k) for k in range(pace.total + 1)]
+    assert seen[0] == 0.0
+    assert seen[-1] == 1.0
+    assert all(a < b for a, b in zip(seen, seen[1:], strict=False))
+
+
+@given(st.integers(1, 300), replans)
+@few
+def test_a_replan_never_changes_the_past(steps, plans):
+    pace = walk(steps, plans)
+    last = pace.pieces[-1][0]
+    before = [pace.u(k) for k in range(last + 1)]
+    pace.replan(last, pace.total + 50)
+    assert [pace.u(k) for k in range(last + 1)] == before
+
+
+@given(st.integers(1, 300), replans)
+@few
+def test_saved_pieces_bring_the_same_progress_back(steps, plans):
+    pace = walk(steps, plans)
+    restored = Pace([(s, u, n) for s, u, n in json.loads(json.dumps(pace.pieces))])
+    assert restored.total == pace.total
+    assert [restored.u(k) for k in range(pace.total + 1)] == [pace.u(k) for k in range(pace.total + 1)]
+
+
+@pytest.mark.parametrize("total", [-3, 0, 7])
+def test_a_run_out_of_time_ends_one_step_from_now(total):
+    pace = Pace.fixed(100)
+    pace.replan(7, total)
+    assert (pace.total, pace.u(8)) == (8, 1.0)
+
+
+def test_a_fixed_run_is_linear():
+    assert [Pace.fixed(4).u(k) for k in range(5)] == [0, 0.25, 0.5, 0.75, 1]

@@ -1,0 +1,226 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from isoscope import checkpoint, durable, model, training
+from isoscope.errors import DataError, Interrupted, TrainingError
+from isoscope.normalisation import layers
+from isoscope.recipe import Recipe
+
+STEPS = 12
+FROZEN_FROM = 9
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+@pytest.fixture(scope="module")
+def recipe(proposed):
+    """Instance norms, frozen inside the run; pools full early, so that they swap; noise, so that it must repeat."""
+    return proposed("instance", training={"steps": STEPS, "finish": 0.25, "checkpoint_every": 5})
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, recipe, source, target):
+    """The run that nobody stopped."""
+    return training.train(recipe, source, target, tmp_path_factory.mktemp("straight") / "run")
+
+
+@pytest.fixture
+def sittings(recipe, source, target):
+    """Train in several sittings, each ending after a step."""
+
+    def train(folder, *stops, recipe=recipe):
+        for number, stop in enumerate(stops):
+            done = iter(range(stops[number - 1] + 1 if number else 1, STEPS + 1))
+            with pytest.raises(Interrupted, match=f"^stopped at step {stop} of 12, saved in .*--resume$"):
+                training.train(recipe, source, target, folder, stop=lambda: next(done) == stop, resume=number > 0)
+        return training.train(recipe, source, target, folder, resume=bool(stops))
+
+    return train
+
+
+def last(folder):
+    home = checkpoint.latest(folder / "checkpoints")
+    facts = json.loads((home / "state.json").read_text())
+    facts.pop("elapsed")
+    return load_file(home / "state.safetensors"), facts
+
+
+def assert_same_run(one, other):
+    (tensors, facts), (expected, wanted) = last(one), last(other)
+    assert facts == wanted
+    assert tensors.keys() == expected.keys()
+    differing = [k for k in expected if not torch.equal(tensors[k], expected[k])]
+    assert not differing
+    assert (one / "history.csv").read_bytes() == (other / "history.csv").read_bytes()
+    assert model_files(one) == model_files(other)
+
+
+def model_files(folder):
+    return {p.name: p.read_bytes() for p in (folder / "model").iterdir()}
+
+
+def test_the_straight_run_holds_what_a_resumed_one_must_repeat(straight):
+    tensors, facts = last(straight)
+    wanted = {
+        "networks": "method/forward_net.", "other way": "method/backward_net.", "judges": "method/discriminators.",
+        "pools": "method/pools.a.images", "average": "average/networks.a2b.",
+        "Adam of generators": "optimiser/generators/", "Adam of discriminators": "optimiser/discriminators/",
+    }  # fmt: skip
+    for what, prefix in wanted.items():
+        assert any(k.startswith(prefix) for k in tensors), what
+    assert int(tensors["method/pools.a.filled"]) == 2
+    assert facts["pieces"] == [[0, 0.0, STEPS]]
+    frozen = [v for k, v in tensors.items() if k.endswith("frozen_flag") and "judge" not in k and "discr" not in k]
+    assert frozen
+    assert all(frozen)
+
+
+@given(stop=st.integers(1, STEPS - 1))
+@settings(max_examples=4, deadline=None)
+def test_a_resumed_run_is_the_straight_one_to_the_bit(tmp_path_factory, straight, recipe, source, target, stop):
+    folder, done = tmp_path_factory.mktemp("stopped") / "run", iter(range(1, STEPS + 1))
+    with pytest.raises(Interrupted):
+        training.train(recipe, source, target, folder, stop=lambda: next(done) == stop)
+    training.train(recipe, source, target, folder, resume=True)
+    assert_same_run(folder, straight)
+
+
+@pytest.mark.parametrize("stops", [(FROZEN_FROM,), (FROZEN_FROM + 1,), (2, 10)], ids=str)
+def test_stopping_around_the_frozen_finish_changes_nothing(tmp_path, straight, sittings, stops):
+    assert_same_run(sittings(tmp_path / "run", *stops), straight)
+
+
+@pytest.mark.parametrize("offset", [0, 3, 6, 8, 11])
+def test_a_kill_while_saving_costs_only_the_steps_since(
+    tmp_path, straight, recipe, source, target, monkeypatch, offset
+):
+    """The first save is at step 5, the second at 10; the offsets lie in the end of the first and all over the second."""
+    left = [14 + offset]
+
+    def fsync(handle):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.os, "fsync", fsync)
+        with pytest.raises(Killed):
+            training.train(recipe, source, target, tmp_path / "run")
+    assert last(tmp_path / "run")[1]["step"] in (5, 10)
+    training.train(recipe, source, target, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", straight)
+
+
+def test_a_kill_between_last_checkpoint_and_model_still_leaves_a_model(tmp_path, straight, recipe, source, target):
+    folder = tmp_path / "run"
+    only_at_the_end = recipe.replaced(training={"checkpoint_every": 500})
+
+    def killed(*_):
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "save", killed)
+        with pytest.raises(Killed):
+            training.train(only_at_the_end, source, target, folder)
+    training.train(only_at_the_end, source, target, folder, resume=True)
+    weights = {name for name in model_files(straight) if name.endswith(".safetensors")}
+    assert set(model_files(folder)) == weights | {"model.json"}
+
+
+def test_a_finished_run_resumed_stays_as_it_is(tmp_path, recipe, source, target, sittings):
+    folder = sittings(tmp_path / "run")
+    before = model_files(folder), (folder / "history.csv").read_bytes()
+    training.train(recipe, source, target, folder, resume=True)
+    assert (model_files(folder), (folder / "history.csv").read_bytes()) == before
+
+
+def test_progress_pieces_come_back(tmp_path, recipe, source, target):
+    """A time budget re-plans by the clock; the resumed run must go by the saved pieces, not by the recipe's steps."""
+    run = training.Run(recipe, source, target, tmp_path)
+    run.pace.replan(4, 20)
+    run.pace.replan(6, 9)
+    run.save(6)
+    again = training.Run(recipe, source, target, tmp_path)
+    assert again.restore() == 6
+    assert again.pace.pieces == run.pace.pieces
+    assert again.pace.total == 9
+    assert again.clock.elapsed >= run.clock.before
+
+
+def test_the_frozen_finish_freezes_generators_and_not_discriminators(straight, recipe, source, target):
+    run = training.Run(recipe, source, target, straight)
+    run.restore()
+    assert run.frozen
+    assert all(x.mode == "frozen" for network in run.average.networks.values() for x in layers(network))
+    assert all(x.mode == "instance" for x in layers(run.method.discriminators))
+
+
+def test_history_has_a_row_per_report_and_every_term(straight, recipe):
+    with (straight / "history.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [int(r["step"]) for r in rows] == [5, 10, 12]
+    assert list(rows[0]) == ["step", "u", *recipe.losses, "discriminators"]
+    assert all(np.isfinite(float(v)) for r in rows for v in r.values())
+
+
+def test_training_leaves_the_callers_random_state_alone(tmp_path, proposed, source, target):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    training.train(proposed(training={"steps": 1}), source, target, tmp_path / "run")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_recipe_of_a_run_is_all_it_needs(straight, recipe):
+    text = (straight / "recipe.yaml").read_text()
+    assert text == recipe.to_yaml()
+    assert json.loads((straight / "model/model.json").read_text())["recipe"] == recipe.model_dump(mode="json")
+    assert Recipe.model_validate(recipe.model_dump(mode="json")).training == recipe.training
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_damaged_or_missing_start_is_refused(tmp_path, proposed, source, target, resume):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("keep me")
+    message = "no run at .* to resume" if resume else "exists and is not empty; choose another --out$"
+    for overwrite in (False, True):
+        with pytest.raises(DataError, match=message):
+            training.train(proposed(), source, target, folder, resume=resume, overwrite=overwrite and not resume)
+    assert [p.name for p in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_is_overwritten_only_when_asked(tmp_path, proposed, source, target):
+    recipe, folder = proposed(training={"steps": 1}), tmp_path / "run"
+    training.train(recipe, source, target, folder)
+    with pytest.raises(DataError, match="choose another --out, --resume it, or --overwrite it"):
+        training.train(recipe, source, target, folder)
+    training.train(recipe.replaced(training={"steps": 2}), source, target, folder, overwrite=True)
+    assert last(folder)[1]["step"] == 2
+
+
+def test_a_start_that_cannot_be_made_leaves_nothing_and_takes_nothing(tmp_path, proposed, source, target):
+    good, bad = proposed(training={"steps": 1}), proposed(training={"patch": 64})
+    with pytest.raises(DataError, match="smaller than the patch of 64"):
+        training.train(bad, source, target, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    folder = training.train(good, source, target, tmp_path / "old")
+    before = model_files(folder)
+    with pytest.raises(DataError, match="smaller than the patch of 64"):
+        training.train(bad, source, target, folder, overwrite=True)
+    assert model_files(folder) == before
+
+
+def test_a_loss_that_becomes_nan_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path, recipe, source, target):
+    wild = recipe.replaced(method={"rate": 1e38}, training={"checkpoint_every": 1})
+    with pytest.raises(TrainingError, match=r"became .*; (the last good|there is no) checkpoint.*method\.rate"):
+        training.train(wild, source, target, tmp_path / "run")
