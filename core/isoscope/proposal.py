@@ -30,8 +30,9 @@ def _smallest(volumes: Sequence[Volume]) -> int:
 
 
 def _patch(wanted: int, volumes: Sequence[Volume]) -> int:
-    """The preset's patch, or the largest multiple of 8 that every image can hold."""
-    side = min(wanted, _smallest(volumes) // 8 * 8)
+    """The preset's patch, or the largest that every image can hold: of 32 px, which deep networks need, else of 8."""
+    smallest = _smallest(volumes)
+    side = min(wanted, smallest // 32 * 32 if smallest >= 64 else smallest // 8 * 8)
     if side < 16:
         small = min(volumes, key=lambda v: min(v.header.shape[3:])).header
         raise DataError(

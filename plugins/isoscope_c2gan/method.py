@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from isoscope import kinds
 from isoscope.cycle import Cycle, Side
+from isoscope.errors import RecipeError
 from isoscope.parameters import Component, Kind, build
 from isoscope.pool import ImagePool
 from isoscope.schedule import rate as relative_rate
@@ -25,6 +27,17 @@ __all__ = ["C2GAN", "c2gan"]
 
 Generator = Annotated[Component, Kind("generators")]
 Discriminator = Annotated[Component, Kind("discriminators")]
+
+
+def _check_judge(judge: nn.Module, channels: int, patch: tuple[int, int]) -> None:
+    """A patch must leave at least one score; shapes alone are computed."""
+    try:
+        copy.deepcopy(judge).to("meta")(torch.empty(1, channels, *patch, device="meta"))
+    except RuntimeError as error:
+        raise RecipeError(
+            f"training.patch={patch[0]} is too small for discriminator {type(judge).__name__}; set a larger "
+            f"training.patch (a multiple of 32 from 32 px on serves all of ours), or larger images"
+        ) from error
 
 
 class C2GAN(nn.Module):
@@ -57,7 +70,20 @@ class C2GAN(nn.Module):
             if learns and any(True for _ in terms.adversarial()):
                 self.discriminators[side] = build(kinds.discriminators, discriminator, domain)
                 self.pools[side] = ImagePool(pool, (domain.channels, *patch))
+        self._check_patch(patch)
         self._optimisers = self._adam(betas)
+
+    def _check_patch(self, patch: tuple[int, int]) -> None:
+        """Refuse, before any step, a patch that the networks cannot be run on."""
+        stride = max(int(cast("Any", net).stride) for net in (self.forward_net, self.backward_net))
+        if any(side % stride or side < 2 * stride for side in patch):
+            fitting = max(2 * stride, patch[0] // stride * stride)
+            raise RecipeError(
+                f"training.patch={patch[0]} does not fit the generators; expected a multiple of {stride}, at least "
+                f"{2 * stride}; set training.patch={fitting}"
+            )
+        for side, judge in self.discriminators.items():
+            _check_judge(judge, (self.source if side == "a" else self.target).channels, patch)
 
     def _adam(self, betas: tuple[float, float]) -> dict[str, torch.optim.Optimizer]:
         groups = {
@@ -148,6 +174,9 @@ def c2gan(
         knee: fraction of the run after which the rate falls linearly to zero.
         pool: past fakes kept for the discriminators.
         noise: standard deviation, on the [-1, 1] scale, added on the way into the second generator.
+
+    Raises:
+        RecipeError: for a patch that the networks cannot be run on.
     """
     return C2GAN(
         source, target, terms, patch, forward=forward, backward=backward, discriminator=discriminator,

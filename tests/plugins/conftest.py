@@ -79,12 +79,14 @@ def small_method():
 
 @pytest.fixture
 def make_method(small_method):
-    """make_method(source, target, losses, **parameters): a small c2GAN."""
+    """make_method(source, target, losses, patch, **parameters): a small c2GAN."""
 
-    def make(source=None, target=None, losses=None, **changes):
+    def make(source=None, target=None, losses=None, patch=32, **changes):
         terms = Terms({k: Term.model_validate(v) for k, v in (LOSSES if losses is None else losses).items()})
         chosen = Component.model_validate({**small_method, **changes})
-        return build(kinds.methods, chosen, source or example_domain(), target or example_domain(), terms, (32, 32))
+        return build(
+            kinds.methods, chosen, source or example_domain(), target or example_domain(), terms, (patch, patch)
+        )
 
     return make
 

@@ -2,13 +2,17 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from isoscope import kinds
+from isoscope.errors import RecipeError
+from isoscope.proposal import propose
 from isoscope.recipe import Term
 from isoscope.testing import check_method, example_domain
+from isoscope.volume import ArrayVolume
 
 COLOUR = example_domain(3)
 
@@ -151,3 +155,31 @@ def test_noise_enters_only_on_the_way_into_the_second_generator(make_method, ima
 def test_a_term_of_weight_zero_is_not_computed(make_method, images):
     method = make_method(losses={"lsgan": {}, "identity": {"weight": 0.0}})
     assert "identity" not in method.step(images(), images(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("patch", "changes", "said"),
+    [
+        (30, {}, "patch=30 does not fit the generators; expected a multiple of 4.*set training.patch=28"),
+        (
+            40,
+            {"forward": {"name": "unet", "width": 2, "depth": 5}},
+            "multiple of 32, at least 64; set training.patch=64",
+        ),
+        (16, {}, "patch=16 is too small for discriminator PatchGAN"),
+        (24, {"discriminator": {"name": "patchgan94", "width": 2}}, "patch=24 is too small"),
+    ],
+)
+def test_a_patch_that_the_networks_cannot_use_is_refused_before_training(patch, changes, said, make_method):
+    with pytest.raises(RecipeError, match=said):
+        make_method(patch=patch, **changes)
+
+
+@pytest.mark.parametrize("name", ["cpu", "default", "released", "paper", "utom"])
+@pytest.mark.parametrize("side", [64, 100, 200])
+def test_a_preset_proposes_a_patch_that_its_networks_can_use(name, side):
+    volume = ArrayVolume(np.random.default_rng(0).integers(0, 255, (side, side), np.uint8), "YX")
+    recipe = propose([volume], [volume], task="denoise", preset=name).recipe
+    deepest = recipe.method.parameters["forward"].get("depth", 2)
+    assert recipe.training.patch % 2**deepest == 0
+    assert 2 * 2**deepest <= recipe.training.patch <= side
