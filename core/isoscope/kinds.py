@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from isoscope.tiling import Grid, Tile
 
 __all__ = [
-    "REGISTRIES", "Adversarial", "Direction", "Loss", "Method", "Store", "Tiling",
+    "REGISTRIES", "Adversarial", "Direction", "Discriminator", "Generator", "Loss", "Method", "Store", "Task", "Tiling",
     "discriminators", "generators", "losses", "methods", "stores", "tasks", "tilings",
 ]  # fmt: skip
 

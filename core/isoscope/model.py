@@ -139,17 +139,22 @@ def load(path: str | Path, direction: Direction = "a2b", device: torch.device | 
     home = _home(Path(path))
     try:
         facts = read_json(home / "model.json")
+        if facts["format"] != 1:
+            got = f"format {facts['format']}, written by isoscope {facts.get('isoscope')}"
+            raise DataError(f"{home / 'model.json'} has {got}; expected format 1; upgrade isoscope")
         _check_plugins(facts)
         recipe = parse(facts["recipe"], str(home / "model.json"))
         source, target = Domain.model_validate(facts["source"]), Domain.model_validate(facts["target"])
-        entry = facts["weights"]
-    except (ValueError, KeyError, TypeError) as error:
+        weights = {d: {k: str(w[k]) for k in ("file", "sha256")} for d, w in facts["weights"].items()}
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         cause = str(error).splitlines()[0]
         raise DataError(f"{home / 'model.json'} is damaged ({cause}); restore or retrain it") from error
     network = _network(recipe, source, target, direction)
-    _weights(home, entry[direction], network)
+    if direction not in weights:
+        raise DataError(f"{home / 'model.json'} is damaged (no weights for {direction}); restore or retrain it")
+    _weights(home, weights[direction], network)
     network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs, outputs = (source, target) if direction == "a2b" else (target, source)
     stride = int(network.stride)
     reach = halo(network, inputs.channels, stride)
-    return Model(recipe, direction, inputs, outputs, network, stride, reach, entry[direction]["sha256"])
+    return Model(recipe, direction, inputs, outputs, network, stride, reach, weights[direction]["sha256"])

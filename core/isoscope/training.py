@@ -59,7 +59,7 @@ class Progress:
 
 
 @dataclass
-class Clock:
+class _Clock:
     """Wall time of a run over all its sittings, and its recent speed."""
 
     before: float = 0.0
@@ -103,7 +103,7 @@ class Run:
         self.average = Average({d: self.method.generator(d) for d in self.method.directions}, t.average)
         self.samplers, self.calibration = self._samplers(source, target)
         self.pace = Pace.fixed(t.steps)
-        self.clock = Clock()
+        self.clock = _Clock()
         self.history = HistoryFile(folder / "history.csv", ["step", "u", *recipe.losses, "discriminators"])
 
     def _samplers(self, source: Sequence[Volume], target: Sequence[Volume]) -> tuple[list[Sampler], list[Sampler]]:
@@ -177,7 +177,7 @@ class Run:
         parts = {"method": self.method, "average": self.average}
         facts = checkpoint.load(home, parts, self.method.optimisers())
         self.pace = Pace([(s, u, n) for s, u, n in facts["pieces"]])
-        self.clock = Clock(before=facts["elapsed"])
+        self.clock = _Clock(before=facts["elapsed"])
         self.history.cut(facts["step"])
         return int(facts["step"])
 

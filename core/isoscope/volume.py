@@ -5,7 +5,6 @@ Every volume has five axes, TCZYX. A file with fewer has length 1 on the others;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -158,10 +157,3 @@ def as_tczyx(array: Array, axes: str) -> Array:
     order = [axes.index(a) for a in AXES if a in axes]
     view = array.transpose(order)
     return view[tuple(slice(None) if a in axes else None for a in AXES)]
-
-
-def planes(shape: Shape) -> Iterator[tuple[int, int]]:
-    """Every (t, z) of a volume, in order."""
-    for t in range(shape[0]):
-        for z in range(shape[2]):
-            yield t, z

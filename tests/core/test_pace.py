@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ def test_progress_rises_from_0_to_1_and_ends_there(steps, plans):
     seen = [pace.u(k) for k in range(pace.total + 1)]
     assert seen[0] == 0.0
     assert seen[-1] == 1.0
-    assert all(a < b for a, b in zip(seen, seen[1:], strict=False))
+    assert all(a < b for a, b in pairwise(seen))
 
 
 @given(st.integers(1, 300), replans)

@@ -1,5 +1,6 @@
 import csv
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,15 +34,18 @@ def straight(tmp_path_factory, recipe, source, target):
     return training.train(recipe, source, target, tmp_path_factory.mktemp("straight") / "run")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sittings(recipe, source, target):
     """Train in several sittings, each ending after a step."""
 
-    def train(folder, *stops, recipe=recipe):
-        for number, stop in enumerate(stops):
-            done = iter(range(stops[number - 1] + 1 if number else 1, STEPS + 1))
-            with pytest.raises(Interrupted, match=f"^stopped at step {stop} of 12, saved in .*--resume$"):
-                training.train(recipe, source, target, folder, stop=lambda: next(done) == stop, resume=number > 0)
+    def sit(folder, start, stop):
+        done = iter(range(start + 1, STEPS + 1))
+        with pytest.raises(Interrupted, match=f"^stopped at step {stop} of 12, saved in .*--resume$"):
+            training.train(recipe, source, target, folder, stop=lambda: next(done) == stop, resume=start > 0)
+
+    def train(folder, *stops):
+        for start, stop in pairwise((0, *stops)):
+            sit(folder, start, stop)
         return training.train(recipe, source, target, folder, resume=bool(stops))
 
     return train
@@ -86,11 +90,8 @@ def test_the_straight_run_holds_what_a_resumed_one_must_repeat(straight):
 
 @given(stop=st.integers(1, STEPS - 1))
 @settings(max_examples=4, deadline=None)
-def test_a_resumed_run_is_the_straight_one_to_the_bit(tmp_path_factory, straight, recipe, source, target, stop):
-    folder, done = tmp_path_factory.mktemp("stopped") / "run", iter(range(1, STEPS + 1))
-    with pytest.raises(Interrupted):
-        training.train(recipe, source, target, folder, stop=lambda: next(done) == stop)
-    training.train(recipe, source, target, folder, resume=True)
+def test_a_resumed_run_is_the_straight_one_to_the_bit(tmp_path_factory, straight, sittings, stop):
+    folder = sittings(tmp_path_factory.mktemp("stopped") / "run", stop)
     assert_same_run(folder, straight)
 
 
@@ -103,7 +104,7 @@ def test_stopping_around_the_frozen_finish_changes_nothing(tmp_path, straight, s
 def test_a_kill_while_saving_costs_only_the_steps_since(
     tmp_path, straight, recipe, source, target, monkeypatch, offset
 ):
-    """The first save is at step 5, the second at 10; the offsets lie in the end of the first and all over the second."""
+    """The first save is at step 5, the second at 10; the offsets reach from one to the other."""
     left = [14 + offset]
 
     def fsync(handle):
