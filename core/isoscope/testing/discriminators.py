@@ -46,7 +46,7 @@ def _measured_field(judge: nn.Module, domain: Domain, side: int) -> tuple[int, i
     return int(rows.max() - rows.min() + 1), int(columns.max() - columns.min() + 1)
 
 
-@torch.random.fork_rng()
+@torch.random.fork_rng(devices=[])
 def check_discriminator(factory: Callable[..., nn.Module], *, inputs: Domain | None = None) -> None:
     """Check that a discriminator scores patches of the size it declares.
 

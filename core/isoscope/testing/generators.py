@@ -83,7 +83,7 @@ def _check_stride(network: nn.Module, inputs: Domain, stride: int) -> None:
     require(error <= 1e-3 * span, f"shifting the input by stride {stride} changes the output; declare the total stride")
 
 
-@torch.random.fork_rng()
+@torch.random.fork_rng(devices=[])
 def check_generator(factory: Factory, *, inputs: Domain | None = None, outputs: Domain | None = None) -> None:
     """Check that a generator can be trained, saved, and run in tiles on images of any size.
 

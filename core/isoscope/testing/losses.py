@@ -76,7 +76,7 @@ def _check_discriminators_side(loss: Adversarial) -> None:
     require(sound, "discriminator(real, fake) must be lower where real images score high and fakes low")
 
 
-@torch.random.fork_rng()
+@torch.random.fork_rng(devices=[])
 def check_loss(
     factory: Callable[..., Loss], *, source: Domain | None = None, target: Domain | None = None
 ) -> None:  # fmt: skip

@@ -69,7 +69,7 @@ def _check_resume(method: Any, twin: Any, a: Tensor, b: Tensor) -> None:
     require(not differ, f"a resumed method goes another way ({', '.join(differ[:3])}); register all state as buffers")
 
 
-@torch.random.fork_rng()
+@torch.random.fork_rng(devices=[])
 def check_method(
     factory: Callable[..., Any], *, source: Domain | None = None, target: Domain | None = None,
     losses: Mapping[str, Term] | None = None, patch: int = 32,
