@@ -82,9 +82,12 @@ class Live:
 
 def _bar(target: Any) -> Bar:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
+
+    whole = Column(overflow="fold")  # a narrow terminal wraps the losses instead of cutting them off
 
     columns = [
         TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
+        TextColumn("{task.fields[detail]}", markup=False, table_column=whole),
     ]  # fmt: skip
     return Progress(*columns, console=target, refresh_per_second=4)

@@ -1,6 +1,7 @@
 """The commands that only look, and how every command refuses: one line, exit code 2, no traceback."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from isoscope.sources import store_for_writing
 from isoscope.volume import Box, Header, Layout, as_tczyx
 from isoscope_terminal import app, facts, plugins
 from isoscope_terminal.progress import duration
+from isoscope_terminal.stopping import stoppable
 from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
 
 HEAVY = ("torch", "zarr", "skimage", "numpy", "scipy", "tifffile")
@@ -405,3 +407,14 @@ def test_every_registry_is_shown_by_its_singular():
     for kind in kinds.REGISTRIES:
         singular = {"losses": "loss"}.get(kind, kind.removesuffix("s"))
         assert plugins._kind(singular, list(kinds.REGISTRIES)) == kind
+
+
+def test_the_first_ctrl_c_asks_and_the_second_ends_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with stoppable() as asked:
+        assert not asked()
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
