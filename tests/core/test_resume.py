@@ -165,6 +165,16 @@ def test_the_frozen_finish_freezes_generators_and_not_discriminators(straight, r
     assert all(x.mode == "instance" for x in layers(run.method.discriminators))
 
 
+def test_the_average_freezes_with_the_networks_it_follows(tmp_path, recipe, source, target):
+    run = training.Run(recipe, source, target, tmp_path)
+    modes = [x for network in run.average.networks.values() for x in layers(network)]
+    assert not run.frozen
+    assert {x.mode for x in modes} == {"instance"}
+    run.freeze()
+    assert run.frozen
+    assert {x.mode for x in modes} == {"frozen"}
+
+
 def test_history_has_a_row_per_report_and_every_term(straight, recipe):
     with (straight / "history.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))

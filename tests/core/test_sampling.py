@@ -44,6 +44,11 @@ def test_another_seed_or_side_draws_another_order(other):
     assert len(set(places[0])) > 4
 
 
+def test_patches_of_one_batch_are_drawn_one_by_one():
+    drawn = sampler([numbered((60, 60))])
+    assert len({drawn.place(step, index) for step in range(4) for index in range(4)}) > 12
+
+
 def test_equal_sides_draw_equal_places():
     a, b = sampler([numbered((60, 60))], side=0), sampler([numbered((60, 60), start=10**6)], side=0)
     assert [a.place(s, 1) for s in range(9)] == [b.place(s, 1) for s in range(9)]
