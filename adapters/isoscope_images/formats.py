@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from isoscope_images.errors import refusal
+from isoscope.errors import refusal
 
 __all__ = ["Picture", "decode", "inspect"]
 
@@ -39,6 +39,16 @@ class Picture:
     dtype: np.dtype[Any]
     remarks: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def axes(self) -> str:
+        """The axes of the pixels as they are stored."""
+        return "YXC" if self.channels > 1 else "YX"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of those axes."""
+        return (self.height, self.width, self.channels)[: len(self.axes)]
 
 
 def inspect(path: Path) -> Picture:
@@ -94,7 +104,7 @@ def _checked(picture: Picture) -> Picture:
 
 
 def decode(picture: Picture) -> NDArray[Any]:
-    """All pixels as [C, Y, X]; palette indices stay indices, and black and white become 0 and 255."""
+    """All pixels as [Y, X] or [Y, X, 3]; palette indices stay indices, and black and white become 0 and 255."""
     content = picture.path.read_bytes()
     if picture.dtype.itemsize == 2:  # Pillow would cut 16-bit colours to 8 bits, and not say so
         values = imagecodecs.png_decode(content)
@@ -104,4 +114,4 @@ def decode(picture: Picture) -> NDArray[Any]:
     if values.dtype == bool:
         values = values * np.uint8(255)
     deep = values.reshape(picture.height, picture.width, -1)
-    return deep[..., : picture.channels].transpose(2, 0, 1)
+    return deep[..., : picture.channels] if picture.channels > 1 else deep[..., 0]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isoscope.volume import Box, Header
-from isoscope_images.errors import blame
+from isoscope.errors import blame
+from isoscope.reading import ReadOptions, check_axes, choose
+from isoscope.volume import AXES, Box, Header, as_tczyx
 from isoscope_images.formats import Picture, decode, inspect
 
 __all__ = ["ImageVolume", "open_volume"]
@@ -36,34 +37,36 @@ class ImageVolume:
             DataError: if the file is damaged.
         """
         with blame(self._picture.path, "cannot be decoded", _REMEDY):
-            values = decode(self._picture)[None, :, None]
+            values = as_tczyx(decode(self._picture), self._header.axes)
             return np.ascontiguousarray(values[box.slices], self._header.dtype)
 
 
-def open_volume(path: Path) -> ImageVolume:
+def open_volume(path: Path, options: ReadOptions = ReadOptions()) -> ImageVolume:
     """The picture in a file.
 
     Raises:
-        DataError: if it is no PNG or JPEG, damaged, or neither grey nor RGB.
+        DataError: if it is no PNG or JPEG, damaged, neither grey nor RGB, or has not what was asked for.
     """
     with blame(path, "cannot be read as PNG or JPEG", _REMEDY):
         picture = inspect(path)
-        return ImageVolume(picture, _header(picture))
+        choose(path, "level", options.level, [picture])
+        choose(path, "series", options.series, [picture])
+        return ImageVolume(picture, _header(picture, check_axes(path, options.axes or picture.axes, picture.shape)))
 
 
-def _header(picture: Picture) -> Header:
-    notes, count = picture.notes, picture.channels
-    rgb = count == 3 and bool(notes.get("rgb", True))
+def _header(picture: Picture, axes: str) -> Header:
+    notes = picture.notes
+    t, c, z, y, x = (picture.shape[axes.index(a)] if a in axes else 1 for a in AXES)
     channels, attributes = notes.get("channels"), notes.get("attributes")
     return Header(
         name=picture.path.stem,
-        shape=(1, count, 1, picture.height, picture.width),
+        shape=(t, c, z, y, x),
         dtype=picture.dtype,
-        axes="YXC" if count == 3 else "YX",
-        pixel_size=_pixel_size(notes.get("pixel_size")),
+        axes=axes,
+        pixel_size=_pixel_size(notes.get("pixel_size")) if axes == picture.axes else None,
         unit=str(notes.get("unit", "micrometer")),
-        channels=tuple(map(str, channels)) if isinstance(channels, list) and len(channels) == count else (),
-        rgb=rgb,
+        channels=tuple(map(str, channels)) if isinstance(channels, list) and len(channels) == c else (),
+        rgb=axes == "YXC" and bool(notes.get("rgb", True)),
         attributes=picture.remarks | (attributes if isinstance(attributes, dict) else {}),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from isoscope.reading import ReadOptions
 from isoscope.volume import Header, Layout, Sink, Volume
 
 __all__ = ["ImageStore", "images"]
@@ -21,15 +22,16 @@ class ImageStore:
         """Whether the name ends as a PNG's or JPEG's does."""
         return path.name.lower().endswith(self.suffixes)
 
-    def open(self, path: Path, /) -> list[Volume]:
+    def open(self, path: Path, options: ReadOptions = ReadOptions(), /) -> list[Volume]:
         """The picture in the file.
 
         Raises:
-            DataError: if it is damaged, declares a senseless size, or is neither grey nor RGB.
+            DataError: if it is damaged, declares a senseless size, is neither grey nor RGB, or has not what was
+                asked for.
         """
         from isoscope_images.reader import open_volume  # `claims` is asked of every path, and must stay quick
 
-        return [open_volume(path)]
+        return [open_volume(path, options)]
 
     def create(self, path: Path, header: Header, _layout: Layout, /) -> Sink:
         """Start a PNG of one plane with one or three channels of 8 or 16 bits.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 import struct
 import zlib
 from pathlib import Path
@@ -15,9 +12,9 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from isoscope.errors import DataError
+from isoscope.durable import publish
+from isoscope.errors import DataError, blame, refusal
 from isoscope.volume import Box, Header
-from isoscope_images.errors import blame, refusal
 
 __all__ = ["PngSink"]
 
@@ -33,7 +30,6 @@ class PngSink:
         _check(path, header)
         self._path = path
         self._note = _chunk(b"tEXt", b"isoscope\0" + _notes(header))
-        self._draft = path.with_name(f".{path.name}.draft-{os.getpid()}-{secrets.token_hex(4)}.partial")
         self._values: NDArray[Any] | None = np.zeros(header.shape, header.dtype)
         with blame(path, "cannot be created", _REMEDY):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,27 +48,13 @@ class PngSink:
             planes = self._values[0, :, 0]
             picture = planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0)
             encoded = bytes(imagecodecs.png_encode(picture.copy()))  # it refuses the strides of a transposed view
-            self._publish(encoded[:_AFTER_HEADER] + self._note + encoded[_AFTER_HEADER:])
+            content = encoded[:_AFTER_HEADER] + self._note + encoded[_AFTER_HEADER:]
+            publish(self._path, lambda draft: draft.write_bytes(content))
         self.abort()
-
-    def _publish(self, content: bytes) -> None:
-        with self._draft.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._draft.replace(self._path)
-        with contextlib.suppress(PermissionError):  # Windows has no handles on folders
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
     def abort(self) -> None:
         """Forget what was gathered."""
         self._values = None
-        with contextlib.suppress(OSError):
-            self._draft.unlink(missing_ok=True)
 
 
 def _check(path: Path, header: Header) -> None:

@@ -8,10 +8,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from isoscope.errors import refusal
+from isoscope.reading import check_axes
 from isoscope.volume import AXES, Box, Shape
-from isoscope_tiff.errors import refusal
 
-__all__ = ["Arrangement", "arrange"]
+__all__ = ["Arrangement", "Size", "arrange", "relabelled", "shrunk"]
+
+Size = tuple[float, float, float]
 
 _STORED = "TCSZYX"
 _UNNAMED = "IQ"
@@ -56,17 +59,40 @@ class Arrangement:
         return full.reshape(t, c * s, z, y, x)[:, skipped : skipped + box.shape[1]]
 
 
-def arrange(path: Path, axes: str, shape: tuple[int, ...], samples: int) -> Arrangement:
-    """Name the axes of a series; pages whose axis nobody named are taken as z, or else as time.
+def arrange(path: Path, axes: str, shape: tuple[int, ...], wanted: str | None = None) -> str:
+    """A letter of T, C, S, Z, Y, X for each axis of a series: the user's, or the file's.
+
+    Pages whose axis nobody named are taken as z, or else as time. The samples of a pixel are S, even if called C.
 
     Raises:
-        DataError: if an axis has no place in TCZYX.
+        DataError: if an axis has no place in TCZYX, or the user named more or fewer.
     """
+    if wanted is not None:
+        named = zip(axes, check_axes(path, wanted, shape), strict=True)
+        return "".join("S" if (own, new) == ("S", "C") else new for own, new in named)
     letters = ""
     for axis, length in zip(axes, shape, strict=True):
         free = [a for a in "ZT" if a not in axes + letters]
         letter = free[0] if axis in _UNNAMED and free else axis
         if letter not in _STORED or letter in letters:
-            raise refusal(path, f"axis {axis!r} of {length} in {axes}", "axes T, C, Z, Y, X", "save one of its images")
+            raise refusal(path, f"axis {axis!r} of {length} in {axes}", "axes T, C, Z, Y, X", "say which they are")
         letters += letter
-    return Arrangement(letters, shape, samples)
+    return letters
+
+
+def relabelled(size: Size | None, before: str, after: str) -> Size | None:
+    """The pixel size of axes that are called otherwise: a length stays with its dimension."""
+    if size is None or before == after:
+        return size
+    lengths = {new: size["ZYX".index(old)] for old, new in zip(before, after, strict=True) if old in "ZYX"}
+    if not {"Y", "X"} <= set(lengths):
+        return None
+    return lengths.get("Z", 1.0 if "Z" in before else size[0]), lengths["Y"], lengths["X"]
+
+
+def shrunk(size: Size | None, axes: str, full: tuple[int, ...], level: tuple[int, ...]) -> Size | None:
+    """The pixel size of a pyramid's level, from that of the full resolution and the exact ratio of their shapes."""
+    if size is None:
+        return None
+    ratio = {axis: n / m for axis, n, m in zip(axes, full, level, strict=True)}
+    return size[0] * ratio.get("Z", 1.0), size[1] * ratio.get("Y", 1.0), size[2] * ratio.get("X", 1.0)

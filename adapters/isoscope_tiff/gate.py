@@ -1,4 +1,8 @@
-"""Refuse what is unsafe to decode, or what would read as wrong grey values, from the tags alone."""
+"""Refuse what is unsafe to decode, or what would read as wrong grey values, from the tags alone.
+
+This bounds what the C libraries behind imagecodecs are asked for; it does not contain them. A file made to exploit a
+flaw in one of them is decoded in this very process: open files of strangers on a machine that may be lost.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 from tifffile import TIFF, TiffFile, TiffPage, TiffPageSeries
 
-from isoscope_tiff.errors import refusal
+from isoscope.errors import refusal
 
 __all__ = ["check_pages", "check_photometric", "check_size", "segment_shape"]
 

@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 
 from tifffile import TiffFile, TiffPage
 
+from isoscope_tiff.axes import Size, shrunk
+
 __all__ = ["MICROMETERS", "channel_names", "notes", "pixel_size"]
 
-Size = tuple[float, float, float]
 MICROMETERS = {
     "pm": 1e-6, "picometer": 1e-6, "Å": 1e-4, "angstrom": 1e-4, "nm": 1e-3, "nanometer": 1e-3,
     "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
@@ -43,8 +44,15 @@ def _element(tif: TiffFile) -> ElementTree.Element | None:
         return None
 
 
-def _ome_size(root: ElementTree.Element) -> Size | None:
-    pixels = root.find("{*}Image/{*}Pixels")
+def _pixels(tif: TiffFile, series: int) -> ElementTree.Element | None:
+    """What OME-XML says of one image, if it is certain which it is: images without pixels make no series."""
+    root = _element(tif)
+    images = [] if root is None else root.findall("{*}Image/{*}Pixels")
+    certain = series == 0 or len(images) == len(tif.series)
+    return images[series] if certain and series < len(images) else None
+
+
+def _ome_size(pixels: ElementTree.Element | None) -> Size | None:
     if pixels is None:
         return None
     factors = {a: MICROMETERS.get(pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "ZYX"}
@@ -69,19 +77,32 @@ def _tag_size(page: TiffPage, factor: float | None, z: Any) -> Size | None:
     return _size(float(z or 0) * factor, y * factor, x * factor)
 
 
-def pixel_size(tif: TiffFile, page: TiffPage) -> Size | None:
-    """(z, y, x) in micrometers, or None if the file gives no physical unit."""
-    root = _element(tif)
-    if root is not None and (size := _ome_size(root)):
+def pixel_size(tif: TiffFile, series: int = 0) -> Size | None:
+    """(z, y, x) in micrometers of a series at full resolution, or None if the file gives no physical unit."""
+    page = tif.series[series].keyframe
+    if size := _ome_size(_pixels(tif, series)):
         return size
-    if found := re.search(r"\bMPP\s*=\s*([\d.eE+-]+)", page.description) if page.is_svs else None:
-        return _size(None, float(found[1]), float(found[1]))
+    if tif.is_svs and ((size := _slide_size(tif, series)) or series):
+        return size
     if tif.is_imagej:
         about = tif.imagej_metadata or {}
         return _tag_size(page, MICROMETERS.get(str(about.get("unit", "")).lower()), about.get("spacing"))
+    return _plain_size(page, notes(tif, series))
+
+
+def _slide_size(tif: TiffFile, series: int) -> Size | None:
+    """Of the section itself: its thumbnail repeats the slide's text, and a photograph of the label has no such size."""
+    image = tif.series[series]
+    found = re.search(r"\bMPP\s*=\s*([\d.eE+-]+)", tif.pages.first.description)
+    if not found or image.name not in {"Baseline", "Thumbnail"}:
+        return None
+    size = _size(None, float(found[1]), float(found[1]))
+    return shrunk(size, image.axes, tif.series[0].shape, image.shape)
+
+
+def _plain_size(page: TiffPage, ours: dict[str, Any]) -> Size | None:
     unit = page.tags.valueof("ResolutionUnit")
     factor = _RESOLUTION_UNITS.get(int(unit)) if unit else None
-    ours = notes(tif)
     size = _tag_size(page, factor, (ours.get("spacing") or 0) / (factor or 1))
     return size if ours or (size and not _is_print(size)) else None
 
@@ -90,21 +111,23 @@ def _is_print(size: Size) -> bool:
     return any(math.isclose(25400 / size[2], dots, rel_tol=1e-3) for dots in _PRINT)
 
 
-def channel_names(tif: TiffFile, count: int) -> tuple[str, ...]:
+def channel_names(tif: TiffFile, count: int, series: int = 0) -> tuple[str, ...]:
     """One name per channel, or none at all."""
-    root = _element(tif)
-    names: Any = notes(tif).get("channels") or []
-    if root is not None:
-        names = [channel.get("Name") for channel in root.findall("{*}Image[1]/{*}Pixels/{*}Channel")]
+    pixels = _pixels(tif, series)
+    names: Any = notes(tif, series).get("channels") or []
+    if pixels is not None:
+        names = [channel.get("Name") for channel in pixels.findall("{*}Channel")]
     elif tif.is_imagej:
         names = (tif.imagej_metadata or {}).get("Labels") or []
         names = names[:count] if count > 1 and names == names[:count] * (len(names) // count) else []
     return tuple(map(str, names)) if len(names) == count and all(names) else ()
 
 
-def notes(tif: TiffFile) -> dict[str, Any]:
-    """What our own writer left in the file: `attributes`, and what a plain TIFF has no tag for."""
+def notes(tif: TiffFile, series: int = 0) -> dict[str, Any]:
+    """What our own writer left in the file: `attributes`, and what a plain TIFF has no tag for. We write one series."""
     text: Any = None
+    if series:
+        return {}
     if (root := _element(tif)) is not None:
         text = next((m.text for m in root.iterfind(".//{*}MapAnnotation/{*}Value/{*}M[@K='isoscope']")), None)
     elif tif.is_imagej:

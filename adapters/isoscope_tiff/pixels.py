@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile, TiffPage, TiffPageSeries
 
-from isoscope_tiff.errors import refusal
+from isoscope.errors import refusal
 from isoscope_tiff.gate import segment_shape
 
 __all__ = ["Contiguous", "Pixels", "Segmented", "plan"]

@@ -1,19 +1,21 @@
-"""Open the first image of a TIFF file as a Volume."""
+"""Open an image of a TIFF file as a Volume."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TiffFile, TiffPage
+from tifffile import TiffFile, TiffPage, TiffPageSeries
 
+from isoscope.errors import blame
+from isoscope.reading import ReadOptions, choose, choose_series
 from isoscope.volume import Box, Header
-from isoscope_tiff.axes import Arrangement, arrange
-from isoscope_tiff.errors import blame
+from isoscope_tiff.axes import Arrangement, Size, arrange, relabelled, shrunk
 from isoscope_tiff.gate import check_pages, check_photometric, check_size
 from isoscope_tiff.metadata import channel_names, notes, pixel_size
 from isoscope_tiff.pixels import Pixels, plan
@@ -30,8 +32,12 @@ Convert = Callable[[NDArray[Any]], NDArray[Any]]
 class TiffVolume:
     """One image of a TIFF file. Holds no open file: threads may share it, processes may unpickle it."""
 
-    def __init__(self, path: Path, header: Header, pixels: Pixels, arrangement: Arrangement, convert: Convert) -> None:
+    def __init__(
+        self, path: Path, header: Header, pixels: Pixels, arrangement: Arrangement, convert: Convert,
+        options: ReadOptions,
+    ) -> None:  # fmt: skip
         self._path = path
+        self._options = options
         self._header = header
         self._pixels = pixels
         self._arrangement = arrangement
@@ -53,30 +59,47 @@ class TiffVolume:
             return np.ascontiguousarray(self._convert(self._arrangement.fit(values, box)), self._header.dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_volume, (self._path,)  # tifffile's decoders are closures, which cannot be pickled
+        return open_volume, (self._path, self._options)  # tifffile's decoders are closures, which cannot be pickled
 
 
-def open_volume(path: Path) -> TiffVolume:
-    """The first image in the file: of a pyramid, its full resolution.
+def open_volume(path: Path, options: ReadOptions = ReadOptions()) -> TiffVolume:
+    """One image in the file, the first unless asked otherwise: of a pyramid, one level.
 
     Raises:
-        DataError: if it is no TIFF, damaged, or not to be read as grey values or RGB.
+        DataError: if it is no TIFF, damaged, not to be read as grey values or RGB, or has not what was asked for.
     """
     with blame(path, "cannot be read as TIFF", _REMEDY), TiffFile(path) as tif:
-        return _open(path, tif)
+        return _open(path, tif, options)
 
 
-def _open(path: Path, tif: TiffFile) -> TiffVolume:
+def _open(path: Path, tif: TiffFile, options: ReadOptions) -> TiffVolume:
     check_pages(path, tif)
-    series = tif.series[0]
+    series = _series(path, tif, options)
     page = series.keyframe
     check_photometric(path, page)
     check_size(path, series, page)
     shape = tuple(int(n) for n in series.shape)
-    arrangement = arrange(path, series.axes, shape, _kept_samples(path, page, series.axes, shape))
+    letters = arrange(path, series.axes, shape, options.axes)
+    arrangement = Arrangement(letters, shape, _kept_samples(path, page, letters, shape))
     convert, remarks = _conversion(path, page)
-    header = _header(path, tif, page, arrangement, remarks)
-    return TiffVolume(path, header, plan(path, tif, series), arrangement, convert)
+    header = _header(path, tif, page, arrangement, options.series)
+    size = _pixel_size(tif, series, letters, options.series)
+    header = replace(header, pixel_size=size, attributes=remarks | header.attributes)
+    return TiffVolume(path, header, plan(path, tif, series), arrangement, convert, options)
+
+
+def _series(path: Path, tif: TiffFile, options: ReadOptions) -> TiffPageSeries:
+    """The level of the series; a slide's thumbnail, label and photograph are series that nobody misses."""
+    slide = options.series == 0 and tif.series[0].name == "Baseline"
+    image = tif.series[0] if slide else choose_series(path, options, tif.series)
+    return choose(path, "level", options.level, image.levels)
+
+
+def _pixel_size(tif: TiffFile, level: TiffPageSeries, letters: str, series: int) -> Size | None:
+    full = tif.series[series]
+    if full.axes != level.axes:
+        return None
+    return relabelled(shrunk(pixel_size(tif, series), full.axes, full.shape, level.shape), full.axes, letters)
 
 
 def _kept_samples(path: Path, page: TiffPage, axes: str, shape: tuple[int, ...]) -> int:
@@ -105,16 +128,15 @@ def _unchanged(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.uint8) if values.dtype.kind == "b" else values
 
 
-def _header(path: Path, tif: TiffFile, page: TiffPage, arrangement: Arrangement, remarks: dict[str, Any]) -> Header:
+def _header(path: Path, tif: TiffFile, page: TiffPage, arrangement: Arrangement, series: int) -> Header:
     shape = arrangement.volume
     colours = page.photometric in {_RGB, _YCBCR} and arrangement.samples == 3
     stored = np.dtype(page.dtype)
-    dtype = np.dtype("u1") if stored.kind == "b" else stored.newbyteorder("=")
-    attributes = notes(tif).get("attributes")
+    attributes = notes(tif, series).get("attributes")
     return Header(
-        name=_stem(path), shape=shape, dtype=dtype, axes=arrangement.axes, pixel_size=pixel_size(tif, page),
-        channels=() if colours else channel_names(tif, shape[1]), rgb=colours and shape[1] == 3,
-        attributes=remarks | (attributes if isinstance(attributes, dict) else {}),
+        name=_stem(path), shape=shape, dtype=np.dtype("u1") if stored.kind == "b" else stored.newbyteorder("="),
+        axes=arrangement.axes, channels=() if colours else channel_names(tif, shape[1], series),
+        rgb=colours and shape[1] == 3, attributes=attributes if isinstance(attributes, dict) else {},
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from isoscope.reading import ReadOptions
 from isoscope.volume import Header, Layout, Sink, Volume
 
 __all__ = ["TiffStore", "tiff"]
@@ -23,15 +24,15 @@ class TiffStore:
         """Whether the name ends as a TIFF's does."""
         return path.name.lower().endswith(self.suffixes)
 
-    def open(self, path: Path, /) -> list[Volume]:
-        """The first image in the file, at full resolution.
+    def open(self, path: Path, options: ReadOptions = ReadOptions(), /) -> list[Volume]:
+        """The image in the file; of several the series asked for, of a pyramid the level.
 
         Raises:
             DataError: if it is damaged, declares a senseless size, or holds no grey values or RGB.
         """
         from isoscope_tiff.reader import open_volume  # tifffile takes long to import, `claims` is asked of every path
 
-        return [open_volume(path)]
+        return [open_volume(path, options)]
 
     def create(self, path: Path, header: Header, _layout: Layout, /) -> Sink:
         """Start an image; `.ome.tif` becomes OME-TIFF, `.tif` what ImageJ opens, if it can hold the grey values.

@@ -15,9 +15,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from isoscope.errors import DataError
+from isoscope.durable import publish
+from isoscope.errors import DataError, blame, refusal
 from isoscope.volume import AXES, Box, Header
-from isoscope_tiff.errors import blame, refusal
 from isoscope_tiff.metadata import MICROMETERS
 
 __all__ = ["TiffSink"]
@@ -38,8 +38,7 @@ class TiffSink:
         self._header = header
         self._kind = _kind(path, header)
         self._order = "TZYXC" if header.rgb else "TZCYX" if self._kind == "imagej" else AXES
-        mark = f"{os.getpid()}-{secrets.token_hex(4)}.partial"
-        self._draft, self._scratch = (path.with_name(f".{path.name}.{kind}-{mark}") for kind in ("draft", "scratch"))
+        self._scratch = path.with_name(f".{path.name}.scratch-{os.getpid()}-{secrets.token_hex(4)}.partial")
         self._stored: NDArray[Any] | None = None
         _notes(header)
         with blame(path, "cannot be created", _REMEDY):
@@ -63,18 +62,15 @@ class TiffSink:
         if self._stored is None:
             return
         with blame(self._path, "cannot be written", _REMEDY):
-            tifffile.imwrite(self._draft, self._squeezed(self._stored), **self._options())
-            _sync(self._draft)
-            self._draft.replace(self._path)
-            _sync(self._path.parent)
+            values, options = self._squeezed(self._stored), self._options()
+            publish(self._path, lambda draft: tifffile.imwrite(draft, values, **options))
         self.abort()
 
     def abort(self) -> None:
         """Forget what was gathered."""
         self._stored = None
-        for file in (self._draft, self._scratch):
-            with contextlib.suppress(OSError):
-                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._scratch.unlink(missing_ok=True)
 
     def _kept(self) -> str:
         """The axes to store: a plain TIFF lists them as they are, so those the image never had are left out."""
@@ -164,12 +160,3 @@ def _plain_options(header: Header, axes: str, size: Size) -> dict[str, Any]:
     about = {"axes": axes, "isoscope": _notes(header, channels=header.channels, **spacing)}
     placed = {"resolution": (1e4 / size[2], 1e4 / size[1]), "resolutionunit": "CENTIMETER"} if size else {}
     return _tiled(header) | placed | {"metadata": about}
-
-
-def _sync(path: Path) -> None:
-    with contextlib.suppress(PermissionError):  # Windows has no handles on folders
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

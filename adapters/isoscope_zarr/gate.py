@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from isoscope_zarr.errors import refusal
+from isoscope.errors import refusal
 from isoscope_zarr.node import Node
 
 __all__ = ["check_array"]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from isoscope.errors import DataError
-from isoscope_zarr.errors import refusal
+from isoscope.errors import DataError, refusal
 
 __all__ = ["Node", "child", "read_node"]
 

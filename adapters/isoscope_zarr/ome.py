@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +33,25 @@ _COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What OME metadata says of one level of an image; `pixel_size` is (z, y, x)."""
+    """What OME metadata says of one level of an image: its path, its axes as written, its step along each."""
 
     path: str
-    axes: str
-    pixel_size: tuple[float, float, float] | None
-    unit: str
+    stored: tuple[Any, ...]
+    scale: tuple[float, ...]
     channels: tuple[str, ...]
+
+    @property
+    def axes(self) -> str:
+        """The axes as letters.
+
+        Raises:
+            DataError: if some of them have no place in TCZYX.
+        """
+        return _letters(self.stored)
+
+    def pixel_size(self, axes: str) -> tuple[tuple[float, float, float] | None, str]:
+        """(z, y, x) and its unit, where these are the letters of the axes."""
+        return _pixel_size(self.stored, axes, self.scale)
 
 
 def axis_letter(name: Any, kind: Any = None) -> str | None:
@@ -47,19 +60,19 @@ def axis_letter(name: Any, kind: Any = None) -> str | None:
     return _LETTERS.get(str(name).lower(), fallback)
 
 
-def parse(ome: Document, level: str | None = None) -> Image | None:
-    """The first multiscale image: its first level, or the one stored under `level` (None if there is no such level)."""
-    multiscale = ome["multiscales"][0]
-    for dataset in multiscale["datasets"]:
-        if level in (None, dataset["path"]):
-            axes = multiscale.get("axes", list("tczyx"))  # 0.1 and 0.2 knew only these five
-            scale = _scale(len(axes), dataset, multiscale)
-            size, unit = _pixel_size(axes, scale)
-            return Image(dataset["path"], _letters(axes), size, unit, _labels(ome))
-    return None
+def parse(ome: Document) -> list[list[Image]]:
+    """The multiscale images of a group, each the list of its levels, the full resolution first."""
+    labels = _labels(ome)
+    return [[_image(multiscale, dataset, labels) for dataset in multiscale["datasets"]]
+            for multiscale in ome["multiscales"]]  # fmt: skip
 
 
-def _letters(axes: list[Any]) -> str:
+def _image(multiscale: Document, dataset: Document, labels: tuple[str, ...]) -> Image:
+    axes = tuple(multiscale.get("axes", "tczyx"))  # 0.1 and 0.2 knew only these five
+    return Image(dataset["path"], axes, _scale(len(axes), dataset, multiscale), labels)
+
+
+def _letters(axes: Sequence[Any]) -> str:
     names = [axis if isinstance(axis, str) else axis["name"] for axis in axes]
     kinds = [None if isinstance(axis, str) else axis.get("type") for axis in axes]
     found = [axis_letter(*pair) for pair in zip(names, kinds, strict=True)]
@@ -69,19 +82,21 @@ def _letters(axes: list[Any]) -> str:
     return letters
 
 
-def _scale(ndim: int, *owners: Document) -> list[float]:
+def _scale(ndim: int, *owners: Document) -> tuple[float, ...]:
     scale = np.ones(ndim)
     for owner in owners:
         for transform in owner.get("coordinateTransformations", []):
             if transform.get("type") == "scale" and "scale" in transform:
                 scale = scale * np.asarray(transform["scale"], float)
-    return [float(s) for s in scale]
+    return tuple(float(s) for s in scale)
 
 
-def _pixel_size(axes: list[Any], scale: list[float]) -> tuple[tuple[float, float, float] | None, str]:
+def _pixel_size(
+    axes: Sequence[Any], letters: str, scale: Sequence[float]
+) -> tuple[tuple[float, float, float] | None, str]:
     sizes = {"Z": 1.0, "Y": 1.0, "X": 1.0}
     units: dict[str, str] = {}
-    for axis, letter, step in zip(axes, _letters(axes), scale, strict=True):
+    for axis, letter, step in zip(axes, letters, scale, strict=True):
         if letter in sizes:
             sizes[letter] = step
             unit = "" if isinstance(axis, str) else str(axis.get("unit") or "")

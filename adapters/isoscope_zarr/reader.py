@@ -1,8 +1,9 @@
-"""Open the image in a zarr folder as a Volume."""
+"""Open the images in a zarr folder as Volumes."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,15 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from isoscope.errors import DataError
+from isoscope.errors import DataError, blame, refusal
+from isoscope.reading import BARE_AXES, ReadOptions, check_axes, choose, choose_series
 from isoscope.volume import AXES, Box, Header, Shape, as_tczyx
-from isoscope_zarr.errors import blame, refusal
 from isoscope_zarr.gate import check_array
 from isoscope_zarr.node import Node, child, read_node
 from isoscope_zarr.ome import Image, axis_letter, is_rgb, parse
 
 __all__ = ["ZarrVolume", "open_volume", "stem"]
 
-_BARE_AXES = {2: "YX", 3: "ZYX", 4: "CZYX", 5: "TCZYX"}
 _REMEDY = "repair or copy the store again"
 
 
@@ -50,44 +50,44 @@ class ZarrVolume:
         return np.ascontiguousarray(as_tczyx(values, self._axes), self._header.dtype)
 
 
-def open_volume(path: Path) -> ZarrVolume:
-    """The first level of the first image under `path`, or the array that `path` is.
+def open_volume(path: Path, options: ReadOptions = ReadOptions()) -> ZarrVolume:
+    """The image under `path`, its first and full resolution unless asked otherwise, or the array that `path` is.
 
     Raises:
         DataError: if there is none, or more than one and nothing says which, or it cannot be read safely.
     """
     with blame(path, "has zarr metadata that cannot be understood", _REMEDY):
         node = read_node(path)
-        return _open_array(node, _in_parent(node), path) if node.kind == "array" else _open_group(node)
+        if node.kind == "group":
+            return _open_group(node, options)
+        choose(path, "level", options.level, [node])
+        choose(path, "series", options.series, [node])
+        return _open_array(node, _in_parent(node), path, options)
 
 
-def _open_group(node: Node) -> ZarrVolume:
+def _open_group(node: Node, options: ReadOptions) -> ZarrVolume:
     if "multiscales" in node.ome:
-        image = _parse(node)
-        if image is None:
+        levels = choose_series(node.folder, options, parse(node.ome) or [[]])
+        if not levels:
             raise refusal(node.folder, "OME metadata without a level", "one", _REMEDY)
-        return _open_array(child(node, image.path), image, node.folder, node.attributes)
+        image = choose(node.folder, "level", options.level, levels)
+        return _open_array(child(node, image.path), image, node.folder, options, node.attributes)
     if "bioformats2raw.layout" in node.ome:  # a collection; its images are called 0, 1, …
-        return _open_group(child(node, "0"))
-    if "plate" in node.ome or "well" in node.ome:
-        raise refusal(node.folder, "a multi-well plate", "one image", "name a field, as in PATH/A/1/0")
-    return _open_only_child(node)
+        numbers = sorted(int(f.name) for f in node.folder.iterdir() if f.name.isdecimal())
+        number = choose_series(node.folder, options, numbers or [0])
+        return _open_group(child(node, str(number)), replace(options, series=0))
+    return _open_only_child(node, options)
 
 
-def _open_only_child(node: Node) -> ZarrVolume:
+def _open_only_child(node: Node, options: ReadOptions) -> ZarrVolume:
     folders = sorted(f for f in node.folder.iterdir() if (f / "zarr.json").is_file() or (f / ".zarray").is_file())
     arrays = [found for found in map(read_node, folders) if found.kind == "array"]
     if len(arrays) != 1:
         names = ", ".join(a.folder.name for a in arrays[:8]) or "none"
         raise refusal(node.folder, f"arrays: {names}", "one, or OME metadata", "name one, as in PATH/NAME")
-    return _open_array(arrays[0], None, node.folder)
-
-
-def _parse(node: Node, level: str | None = None) -> Image | None:
-    try:
-        return parse(node.ome, level)
-    except DataError as error:
-        raise DataError(f"{node.folder}: {error}") from error
+    choose(node.folder, "level", options.level, arrays)
+    choose(node.folder, "series", options.series, arrays)
+    return _open_array(arrays[0], None, node.folder, options)
 
 
 def _in_parent(node: Node) -> Image | None:
@@ -96,20 +96,31 @@ def _in_parent(node: Node) -> Image | None:
         group = read_node(node.folder.parent)
     except DataError:
         return None
-    return _parse(group, node.folder.name) if "multiscales" in group.ome else None
+    levels = [level for image in parse(group.ome) for level in image] if "multiscales" in group.ome else []
+    return next((level for level in levels if level.path == node.folder.name), None)
 
 
-def _open_array(node: Node, image: Image | None, named: Path, attributes: dict[str, Any] | None = None) -> ZarrVolume:
+def _open_array(
+    node: Node, image: Image | None, named: Path, options: ReadOptions, attributes: dict[str, Any] | None = None
+) -> ZarrVolume:
     if node.kind != "array":
         raise refusal(node.folder, "a group", "an array", _REMEDY)
     check_array(node)
     with warnings.catch_warnings():  # zarr warns of numcodecs in v3 at every opening; they read well
         warnings.simplefilter("ignore")
         array = zarr.open_array(LocalStore(node.folder, read_only=True), mode="r", zarr_format=node.version)
-    axes = image.axes if image else _bare_axes(node)
-    if len(axes) != array.ndim:
-        raise refusal(node.folder, f"{array.ndim} dimensions but OME axes {axes}", "one name each", _REMEDY)
-    return ZarrVolume(node.folder, array, axes, _header(array, axes, image, stem(named), attributes or {}))
+    axes = check_axes(node.folder, options.axes or _axes(node, image), array.shape)
+    header = _header(array, axes, image, stem(named), attributes or {}, believe=options.axes is None)
+    return ZarrVolume(node.folder, array, axes, header)
+
+
+def _axes(node: Node, image: Image | None) -> str:
+    if image is None:
+        return _bare_axes(node)
+    try:
+        return image.axes
+    except DataError as error:
+        raise DataError(f"{node.folder}: {error}") from error
 
 
 def _bare_axes(node: Node) -> str:
@@ -117,19 +128,22 @@ def _bare_axes(node: Node) -> str:
     letters = [axis_letter(name) for name in names] if isinstance(names, list) else []
     known = "".join(letter for letter in letters if letter)
     complete = len(set(known)) == len(known) == len(node.document["shape"]) and {"Y", "X"} <= set(known)
-    return known if complete else _BARE_AXES[len(node.document["shape"])]
+    return known if complete else BARE_AXES[len(node.document["shape"])]
 
 
-def _header(array: Any, axes: str, image: Image | None, name: str, attributes: dict[str, Any]) -> Header:
+def _header(
+    array: Any, axes: str, image: Image | None, name: str, attributes: dict[str, Any], *, believe: bool
+) -> Header:
     t, c, z, y, x = (array.shape[axes.index(a)] if a in axes else 1 for a in AXES)
     shape: Shape = (t, c, z, y, x)
     ours = attributes.get("isoscope")
     extra = dict(ours) if isinstance(ours, dict) else {}
-    axes = _original_axes(extra.pop("axes", None), axes, shape)
+    recorded = extra.pop("axes", None)
+    size, unit = image.pixel_size(axes) if image else (None, "micrometer")
+    axes = _original_axes(recorded, axes, shape) if believe else axes
     channels = image.channels if image and len(image.channels) == c else ()
     rgb = bool(extra.pop("rgb", is_rgb(channels))) and c == 3
     dtype = np.dtype("u1") if array.dtype.kind == "b" else array.dtype.newbyteorder("=")
-    size, unit = (image.pixel_size, image.unit) if image else (None, "micrometer")
     return Header(name, shape, dtype, axes, size, unit, () if rgb else channels, rgb, extra)
 
 

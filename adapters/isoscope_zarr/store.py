@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from isoscope.reading import ReadOptions
 from isoscope.volume import Header, Layout, Sink, Volume
 
 __all__ = ["ZarrStore", "zarr"]
@@ -14,7 +15,7 @@ _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 @dataclass(frozen=True, slots=True)
 class ZarrStore:
-    """Folders that hold zarr: OME-Zarr 0.4 and 0.5 images, bare arrays, and arrays inside a store."""
+    """Folders that hold zarr: OME-Zarr 0.4 and 0.5 images and plates, bare arrays, and arrays inside a store."""
 
     suffixes: tuple[str, ...] = (".ome.zarr", ".zarr")
     writes: tuple[str, ...] = (".ome.zarr", ".zarr")
@@ -23,15 +24,15 @@ class ZarrStore:
         """Whether the name ends in .zarr or the folder holds zarr metadata."""
         return path.name.lower().endswith(self.suffixes) or any((path / mark).is_file() for mark in _MARKS)
 
-    def open(self, path: Path, /) -> list[Volume]:
-        """The first level of the first image in the store, or the array itself.
+    def open(self, path: Path, options: ReadOptions = ReadOptions(), /) -> list[Volume]:
+        """The image in the store, or every field of a plate; of a pyramid one level, of several images one series.
 
         Raises:
             DataError: if it is no zarr, or one that cannot be read safely or without guessing.
         """
-        from isoscope_zarr.reader import open_volume  # zarr takes long to import and `claims` is asked of every path
+        from isoscope_zarr.plate import open_volumes  # zarr takes long to import and `claims` is asked of every path
 
-        return [open_volume(path)]
+        return open_volumes(path, options)
 
     def create(self, path: Path, header: Header, layout: Layout, /) -> Sink:
         """Start an OME-Zarr 0.5 image of one level, always TCZYX, sharded.

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ZstdCodec
 from zarr.core.buffer import Buffer
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import MemoryStore
 
-from isoscope.errors import DataError
+from isoscope.durable import publish, sync_folder
+from isoscope.errors import DataError, blame, refusal
 from isoscope.volume import AXES, Box, Header, Layout, Shape
-from isoscope_zarr.durable import publish, sync, sync_tree
-from isoscope_zarr.errors import blame, refusal
 from isoscope_zarr.node import read_node
 from isoscope_zarr.ome import render
 
@@ -50,7 +49,7 @@ class ZarrSink:
         self._seen: NDArray[np.float64] = np.repeat([[np.inf, -np.inf]], header.shape[1], axis=0)
         with blame(path, "cannot be created", _REMEDY):
             self._draft.mkdir(parents=True)
-            self._array(LocalStore(self._draft / "0"))
+            self._array(MemoryStore())
 
     def _array(self, store: Store) -> zarr.Array[Any]:
         return zarr.create_array(
@@ -75,8 +74,7 @@ class ZarrSink:
         self._array(MemoryStore(encoded))[box.slices] = values
         with blame(self._path, "cannot be written", _REMEDY):
             for key, content in encoded.items():
-                if key != "zarr.json":
-                    publish(self._draft / "0" / key, content.to_bytes())
+                _keep(self._draft / "0" / key, content.to_bytes())
         self._see(box, values)
 
     def _check_box(self, box: Box, values: NDArray[Any]) -> None:
@@ -100,8 +98,10 @@ class ZarrSink:
         windows = [(float(a), float(b)) if np.isfinite(b - a) else (0.0, 1.0) for a, b in self._seen]
         attributes = {"ome": render(self._header, windows), "isoscope": self._attributes}
         with blame(self._path, "cannot be finished", _REMEDY):
-            zarr.create_group(LocalStore(self._draft), attributes=attributes, zarr_format=3)
-            sync_tree(self._draft)
+            group: dict[str, Buffer] = {}
+            zarr.create_group(MemoryStore(group), attributes=attributes, zarr_format=3)
+            _keep(self._draft / "zarr.json", group["zarr.json"].to_bytes())
+            _sync_folders(self._draft)
             _move(self._draft, self._path)
         self._draft = None
 
@@ -110,6 +110,17 @@ class ZarrSink:
         if self._draft is not None:
             shutil.rmtree(self._draft, ignore_errors=True)
             self._draft = None
+
+
+def _keep(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    publish(file, lambda draft: draft.write_bytes(content))
+
+
+def _sync_folders(folder: Path) -> None:
+    """Make every folder's list of entries durable; the files were, when they were written."""
+    for parent, _, _ in os.walk(folder):
+        sync_folder(Path(parent))
 
 
 def _checked(path: Path, header: Header) -> Header:
@@ -165,5 +176,5 @@ def _move(draft: Path, path: Path) -> None:
     if path.exists():
         path.rename(aside)
     draft.rename(path)
-    sync(path.parent)
+    sync_folder(path.parent)
     shutil.rmtree(aside, ignore_errors=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-__all__ = ["read_json", "sha256", "sync_folder", "write_json", "write_tensors", "write_text"]
+__all__ = ["publish", "read_json", "sha256", "sync_folder", "write_json", "write_tensors", "write_text"]
 
 
 def sync_folder(folder: Path) -> None:
@@ -26,8 +28,9 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _publish(path: Path, write: Callable[[Path], None]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def publish(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file under a temporary name, then move it into place. Threads and processes may race."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         write(temporary)
         with temporary.open("rb") as handle:
@@ -40,11 +43,7 @@ def _publish(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file atomically."""
-
-    def write(draft: Path) -> None:
-        draft.write_text(text, encoding="utf-8")
-
-    _publish(path, write)
+    publish(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -65,7 +64,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    _publish(path, lambda p: save_file(plain, p))
+    publish(path, lambda p: save_file(plain, p))
 
 
 def sha256(path: Path) -> str:

@@ -12,7 +12,8 @@ IsoscopeError            ours to report in one line
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "DataError",
@@ -22,7 +23,9 @@ __all__ = [
     "RecipeError",
     "TrainingError",
     "UserError",
+    "blame",
     "nearest",
+    "refusal",
 ]
 
 
@@ -65,3 +68,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+
+
+def refusal(path: object, got: object, expected: str, remedy: str) -> DataError:
+    """The error that says of a path what was got, what was expected, and the remedy."""
+    return DataError(f"{path}: got {got}; expected {expected}; {remedy}")
+
+
+@contextmanager
+def blame(path: object, failed: str, remedy: str) -> Iterator[None]:
+    """Report whatever a library raises inside as a DataError of one line: the path, what failed, and the remedy."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise DataError(f"{path}: {failed} ({cause}); {remedy}") from error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from isoscope.reading import ReadOptions
 from isoscope.registry import Registry
 from isoscope.volume import Header, Layout, Sink, Volume
 
@@ -95,8 +96,8 @@ class Store(Protocol):
     def claims(self, path: Path, /) -> bool:
         """Whether this path is one of ours; looks at the name and, for folders, at what marks a store inside."""
 
-    def open(self, path: Path, /) -> list[Volume]:
-        """The images in the file, without reading pixels.
+    def open(self, path: Path, options: ReadOptions = ReadOptions(), /) -> list[Volume]:
+        """The images in the file, without reading pixels. Axes, level and series are the store's to obey or refuse.
 
         Raises:
             DataError: one line with what was got, what was expected and the remedy.

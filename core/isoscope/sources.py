@@ -10,6 +10,7 @@ from pathlib import Path
 from isoscope import kinds
 from isoscope.errors import DataError, PluginError
 from isoscope.kinds import Store
+from isoscope.reading import ReadOptions, adjust
 from isoscope.volume import Volume
 
 __all__ = ["find", "open_all", "open_one", "store_for_reading", "store_for_writing"]
@@ -77,20 +78,22 @@ def _formats() -> str:
     return ", ".join(sorted({s for store in _stores() for s in store.suffixes}))
 
 
-def open_one(path: Path) -> list[Volume]:
-    """The volumes of one file or store.
+def open_one(path: Path, options: ReadOptions = ReadOptions()) -> list[Volume]:
+    """The volumes of one file or store, read as the user says.
 
     Raises:
-        DataError: if no store claims it, or it cannot be read.
+        DataError: if no store claims it, it cannot be read, or it has not what was asked for.
     """
     if not path.exists():
         raise DataError(f"nothing at {path}; expected a file, a store, a folder or a quoted glob")
     store = store_for_reading(path)
     if store is None:
         raise DataError(f"{path} is not an image that we read; expected {_formats()}")
-    return store.open(path)
+    asked = options.file != ReadOptions()  # a store that takes no options is good enough where there are none
+    volumes = store.open(path, options.file) if asked else store.open(path)
+    return [adjust(volume, options, path) for volume in volumes]
 
 
-def open_all(where: str | Path) -> list[Volume]:
-    """All volumes behind a file, store, folder or glob, in sorted order."""
-    return [v for path in find(where) for v in open_one(path)]
+def open_all(where: str | Path, options: ReadOptions = ReadOptions()) -> list[Volume]:
+    """All volumes behind a file, store, folder or glob, in sorted order, each read as the user says."""
+    return [v for path in find(where) for v in open_one(path, options)]
