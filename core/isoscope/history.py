@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from isoscope.durable import write_text
 
 __all__ = ["HistoryFile"]
 
@@ -35,6 +38,8 @@ class HistoryFile:
             return
         with self.path.open(newline="", encoding="utf-8") as handle:
             rows = [r for r in csv.DictReader(handle) if int(r["step"]) <= step]
-        self.path.unlink()
-        for row in rows:
-            self.write(row)  # type: ignore[arg-type]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path, text.getvalue())

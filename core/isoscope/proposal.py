@@ -25,6 +25,10 @@ class Proposal:
     target: Domain
 
 
+_SMALLEST = 24
+"""Pixels: below this side a PatchGAN has nothing left to score."""
+
+
 def _smallest(volumes: Sequence[Volume]) -> int:
     return min(min(v.header.shape[3:]) for v in volumes)
 
@@ -33,11 +37,11 @@ def _patch(wanted: int, volumes: Sequence[Volume]) -> int:
     """The preset's patch, or the largest that every image can hold: of 32 px, which deep networks need, else of 8."""
     smallest = _smallest(volumes)
     side = min(wanted, smallest // 32 * 32 if smallest >= 64 else smallest // 8 * 8)
-    if side < 16:
+    if side < _SMALLEST:
         small = min(volumes, key=lambda v: min(v.header.shape[3:])).header
         raise DataError(
-            f"{small.name} is {small.shape[3]} x {small.shape[4]} px; expected at least 16 x 16 to learn from; "
-            f"give larger images"
+            f"{small.name} is {small.shape[3]} x {small.shape[4]} px; expected at least {_SMALLEST} x {_SMALLEST} "
+            f"to learn from; give larger images"
         )
     return side
 

@@ -19,7 +19,7 @@ def test_the_preset_is_the_ground(source, target):
     recipe = propose_denoise(source, target)
     assert (recipe.preset, recipe.task) == ("cpu", "denoise")
     assert recipe.method.parameters["forward"] == {"name": "unet", "width": 16, "depth": 2, "norm": "none"}
-    assert recipe.training.steps == 2000
+    assert recipe.training.steps == 3000
 
 
 def test_the_task_lies_over_the_preset(blobs, colour):
@@ -61,7 +61,7 @@ def test_auto_is_written_down_as_what_it_was(source, target):
     assert propose_denoise(source, target, preset="auto").preset in ("cpu", "default")
 
 
-@pytest.mark.parametrize(("side", "patch"), [(200, 64), (40, 40), (47, 40), (16, 16)])
+@pytest.mark.parametrize(("side", "patch"), [(200, 64), (40, 40), (47, 40), (24, 24)])
 def test_the_patch_shrinks_with_small_images(blobs, target, side, patch):
     large = [blobs(1, (256, 256))]
     assert propose_denoise([blobs(0, (side, 256))], large).training.patch == patch
@@ -76,7 +76,7 @@ def test_residual_blocks_follow_the_patch(blobs):
 
 
 def test_images_too_small_to_learn_from_are_refused(blobs, target):
-    with pytest.raises(DataError, match=r"^speck is 15 x 40 px; expected at least 16 x 16"):
+    with pytest.raises(DataError, match=r"^speck is 15 x 40 px; expected at least 24 x 24"):
         propose_denoise([blobs(0, (15, 40), name="speck")], target)
 
 
