@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ __all__ = ["TiffVolume", "open_volume"]
 _log = logging.getLogger(__name__)
 _WHITE, _RGB, _PALETTE, _YCBCR = 0, 2, 3, 6
 _ALPHA = {1, 2}
+_DIFFERENCES = 2
+_WHOLE_BITS = {8, 16, 32, 64}
 _REMEDY = "copy the file again from its origin, or export it as plain TIFF"
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -113,19 +116,26 @@ def _kept_samples(path: Path, page: TiffPage, axes: str, shape: tuple[int, ...])
 
 def _conversion(path: Path, page: TiffPage) -> tuple[Convert, dict[str, Any]]:
     """What turns stored into grey values (black = 0), and what to remark about it."""
+    whole = _wrapped if page.predictor == _DIFFERENCES and page.bitspersample not in _WHOLE_BITS else _unchanged
+    mask = partial(whole, bits=page.bitspersample)
     if page.photometric == _PALETTE:
-        return _unchanged, {"palette": "index"}
+        return mask, {"palette": "index"}
     if page.photometric != _WHITE:
-        return _unchanged, {}
+        return mask, {}
     if page.dtype is not None and page.dtype.kind == "f":  # floats have no white to count from
         _log.warning("%s: is min-is-white in floating point; its values are read as stored", path)
-        return _unchanged, {"photometric": "min-is-white, as stored"}
+        return mask, {"photometric": "min-is-white, as stored"}
     white = -1 if page.dtype is not None and page.dtype.kind == "i" else 2**page.bitspersample - 1
-    return lambda values: white - _unchanged(values), {"photometric": "min-is-white, inverted"}
+    return lambda values: white - mask(values), {"photometric": "min-is-white, inverted"}
 
 
-def _unchanged(values: NDArray[Any]) -> NDArray[Any]:
+def _unchanged(values: NDArray[Any], bits: Any) -> NDArray[Any]:  # noqa: ARG001 (as `_wrapped`)
     return values.astype(np.uint8) if values.dtype.kind == "b" else values
+
+
+def _wrapped(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Sums of differences of packed samples, which wrap at their own number of bits and not at the decoder's."""
+    return np.asarray(np.bitwise_and(values, 2**bits - 1, dtype=values.dtype))
 
 
 def _header(path: Path, tif: TiffFile, page: TiffPage, arrangement: Arrangement, series: int) -> Header:

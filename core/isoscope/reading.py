@@ -178,9 +178,8 @@ def _selected(header: Header, kept: tuple[int, ...]) -> Header:
 
 
 def _sized(header: Header, size: tuple[float, ...], path: object) -> tuple[float, float, float]:
-    if len(size) == 3:
-        return size[0], size[1], size[2]
-    known = header.pixel_size is not None and header.unit == "micrometer"
-    if header.shape[2] > 1 and not known:
+    known = header.pixel_size[0] if header.pixel_size and header.unit == "micrometer" else None
+    if len(size) == 2 and known is None and header.shape[2] > 1:
         raise refusal(path, "a pixel size of y and x only", "z as well", "give the three in micrometers: z, y, x")
-    return (header.pixel_size[0] if header.pixel_size and known else 1.0), size[0], size[1]
+    z, y, x = map(float, size if len(size) == 3 else (known or 1.0, *size))
+    return z, y, x

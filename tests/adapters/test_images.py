@@ -15,6 +15,7 @@ from PIL import Image
 
 from isoscope.errors import DataError
 from isoscope.kinds import Store
+from isoscope.reading import ReadOptions
 from isoscope.volume import Box, Header, Layout
 from isoscope_images import formats
 from isoscope_images.store import images
@@ -41,8 +42,8 @@ def write(path, array, **words):
     return path
 
 
-def opened(path):
-    (volume,) = STORE.open(path)
+def opened(path, **options):
+    (volume,) = STORE.open(path, ReadOptions(**options))
     return volume
 
 
@@ -54,9 +55,9 @@ def pixels(path):
     return np.squeeze(whole(opened(path)))
 
 
-def refused(path):
+def refused(path, **options):
     with pytest.raises(DataError) as caught:
-        whole(opened(path))
+        whole(opened(path, **options))
     assert "\n" not in str(caught.value)
     assert path.name in str(caught.value)
     return str(caught.value)
@@ -117,6 +118,23 @@ def test_palette_indices_are_the_values(tmp_path, bits):
     image.save(tmp_path / "a.png", bits=bits)
     np.testing.assert_array_equal(pixels(tmp_path / "a.png"), array)
     assert opened(tmp_path / "a.png").header.attributes == {"palette": "index"}
+
+
+@pytest.mark.parametrize(("channels", "axes"), [(1, "XY"), (3, "YXC"), (3, "XYC"), (3, "YXZ"), (3, "ZYX")])
+def test_the_user_knows_better_which_axes_they_are(tmp_path, channels, axes):
+    array = random((8, 9, channels), "uint16")
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(np.squeeze(array)))
+    volume = opened(tmp_path / "a.png", axes=axes)
+    expected = np.squeeze(array).transpose([axes.index(a) for a in "TCZYX" if a in axes])
+    np.testing.assert_array_equal(np.squeeze(whole(volume)), expected)
+    assert (volume.header.axes, volume.header.rgb) == (axes, axes == "YXC")
+    assert "one letter each" in refused(tmp_path / "a.png", axes="TCZYX")
+
+
+def test_pictures_have_no_levels_and_no_series(tmp_path):
+    path = write(tmp_path / "a.png", random((1, 1, 1, 8, 9)))
+    assert "level 1 of 1" in refused(path, level=1)
+    assert "series 2 of 1" in refused(path, series=2)
 
 
 def test_black_and_white_become_0_and_255(tmp_path):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from isoscope.errors import DataError
 from isoscope.kinds import Store
+from isoscope.reading import ReadOptions
 from isoscope.volume import AXES, Box, Header, Layout
 from isoscope_tiff import gate, writer
 from isoscope_tiff.store import tiff
@@ -43,8 +44,8 @@ def write(path, array, **words):
     return path
 
 
-def opened(path):
-    (volume,) = STORE.open(path)
+def opened(path, **options):
+    (volume,) = STORE.open(path, ReadOptions(**options))
     return volume
 
 
@@ -52,9 +53,9 @@ def whole(volume):
     return volume.read(Box.whole(volume.header.shape))
 
 
-def refused(path):
+def refused(path, **options):
     with pytest.raises(DataError) as caught:
-        whole(opened(path))
+        whole(opened(path, **options))
     assert "\n" not in str(caught.value)
     assert path.name in str(caught.value)
     return str(caught.value)
@@ -307,12 +308,128 @@ def test_complex_numbers_are_refused(tmp_path):
     refused(tmp_path / "a.tif")
 
 
-def test_of_a_pyramid_the_full_resolution_is_read(tmp_path):
-    array = random((64, 64), "uint8")
+def pyramid(path, shape=(3, 64, 51), axes="CYX", **about):
+    array = random(shape, "uint8")
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(array, subifds=2, tile=(16, 16), photometric="minisblack", metadata={"axes": axes} | about)
+        for step in (2, 4):
+            level = np.ascontiguousarray(array[..., ::step, ::step])
+            tif.write(level, subfiletype=1, tile=(16, 16), photometric="minisblack")
+    return array
+
+
+SIZES = {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 250, "PhysicalSizeYUnit": "nm"}
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("YX", (64, 51)), ("CYX", (3, 64, 51)), ("TCZYX", (2, 3, 2, 64, 51))])
+def test_the_levels_of_a_pyramid_have_their_own_pixel_size(tmp_path, axes, shape):
+    array = pyramid(tmp_path / "a.ome.tif", shape, axes, **SIZES)
+    for level, step in enumerate((1, 2, 4)):
+        volume = opened(tmp_path / "a.ome.tif", level=level)
+        expected = array[..., ::step, ::step]
+        np.testing.assert_array_equal(np.squeeze(whole(volume)), expected)
+        box = inner_box(volume.header.shape)
+        np.testing.assert_array_equal(volume.read(box), whole(volume)[box.slices])
+        assert volume.header.pixel_size == pytest.approx(
+            (1, 0.25 * 64 / expected.shape[-2], 0.5 * 51 / expected.shape[-1])
+        )
+        np.testing.assert_array_equal(whole(pickle.loads(pickle.dumps(volume))), whole(volume))
+    assert "level 5 of 3" in refused(tmp_path / "a.ome.tif", level=5)
+
+
+def slide(path):
+    """What Aperio scanners write: slide, thumbnail, a smaller level, label, photograph; the slide's text on each."""
+    array = random((300, 420, 3), "uint8")
+    text = "Aperio Image Library|AppMag = 20|MPP = 0.5"
+    with tifffile.TiffWriter(path) as tif:
+        common = {"photometric": "rgb", "metadata": None}
+        tif.write(array, tile=(64, 64), description=text, **common)
+        tif.write(array[::10, ::10].copy(), description=f"{text}|thumbnail", **common)
+        tif.write(array[:299:4, :419:4].copy(), tile=(64, 64), description=text, **common)
+        tif.write(array[:20, :30].copy(), subfiletype=1, description=f"label|{text}", **common)
+        tif.write(array[:40, :70].copy(), subfiletype=9, description=f"macro|{text}", **common)
+    return array.transpose(2, 0, 1)
+
+
+def test_a_slide_has_levels_and_beside_them_a_thumbnail_a_label_and_a_photograph(tmp_path, caplog):
+    array = slide(tmp_path / "a.svs")
+    seen = {}
+    for series, level in ((0, 0), (0, 1), (1, 0), (2, 0), (3, 0)):
+        volume = opened(tmp_path / "a.svs", series=series, level=level)
+        seen[series, level] = volume.header.pixel_size
+        assert volume.header.rgb
+        expected = [array, array[:, ::10, ::10], array[:, :20, :30], array[:, :40, :70]][series]
+        np.testing.assert_array_equal(whole(volume)[0, :, 0], array[:, :299:4, :419:4] if level else expected)
+    assert seen[0, 0] == (1, 0.5, 0.5)
+    assert seen[0, 1] == pytest.approx((1, 0.5 * 300 / 75, 0.5 * 420 / 105))
+    assert seen[1, 0] == pytest.approx((1, 5, 5))
+    assert seen[2, 0] is seen[3, 0] is None
+    assert "level 2 of 2" in refused(tmp_path / "a.svs", level=2)
+    assert "level 1 of 1" in refused(tmp_path / "a.svs", series=1, level=1)
+    assert "series 4 of 4" in refused(tmp_path / "a.svs", series=4)
+    assert not caplog.text  # nobody misses a thumbnail
+
+
+def test_of_several_images_the_first_is_read_aloud_and_the_others_on_demand(tmp_path, caplog):
+    arrays = [random((2, 20, 30), "uint8"), random((3, 30, 20), "uint16")]
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tif:
-        tif.write(array, subifds=1, tile=(16, 16))
-        tif.write(array[::2, ::2], subfiletype=1, tile=(16, 16))
-    np.testing.assert_array_equal(np.squeeze(whole(opened(tmp_path / "a.ome.tif"))), array)
+        for n, array in enumerate(arrays):
+            about = {"axes": "CYX", "PhysicalSizeX": n + 1.0, "PhysicalSizeXUnit": "µm"}
+            about["Channel"] = {"Name": [f"c{n}{i}" for i in range(len(array))]}
+            tif.write(array, photometric="minisblack", metadata=about)
+    for n, array in enumerate(arrays):
+        volume = opened(tmp_path / "a.ome.tif", series=n)
+        np.testing.assert_array_equal(np.squeeze(whole(volume)), array)
+        assert volume.header.pixel_size == (1, n + 1, n + 1)
+        assert volume.header.channels == tuple(f"c{n}{i}" for i in range(len(array)))
+        assert ("holds 2 images" in caplog.text) == (n == 0)
+        caplog.clear()
+
+
+@pytest.mark.parametrize(
+    ("stored", "shape", "axes", "options"),
+    [
+        ("QYX", (5, 40, 50), "TYX", {"photometric": "minisblack"}),
+        ("QYX", (5, 40, 50), "CYX", {"photometric": "minisblack", "compression": "zlib"}),
+        ("QYX", (5, 40, 50), "CXY", {"photometric": "minisblack", "compression": "zlib", "rowsperstrip": 7}),
+        ("YXS", (40, 50, 3), "YXC", {"photometric": "rgb"}),
+        ("YXS", (40, 50, 3), "YXZ", {"photometric": "rgb", "tile": (16, 16)}),
+        ("YXS", (40, 50, 4), "YXT", {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+        ("SYX", (3, 40, 50), "ZYX", {"photometric": "rgb", "planarconfig": "separate", "tile": (16, 16)}),
+    ],
+)  # fmt: skip
+def test_the_user_knows_better_which_axes_they_are(tmp_path, stored, shape, axes, options):
+    array = random(shape, "uint16")
+    tifffile.imwrite(tmp_path / "a.tif", array, metadata=None, **options)
+    volume = opened(tmp_path / "a.tif", axes=axes)
+    expected = array.transpose([axes.index(a) for a in AXES if a in axes])
+    np.testing.assert_array_equal(np.squeeze(whole(volume)), expected)
+    assert (volume.header.axes, volume.header.rgb) == (axes, (stored, axes) == ("YXS", "YXC"))
+    box = inner_box(volume.header.shape)
+    np.testing.assert_array_equal(volume.read(box), whole(volume)[box.slices])
+    np.testing.assert_array_equal(whole(pickle.loads(pickle.dumps(volume))), whole(volume))
+    assert f"dimensions {shape}" in refused(tmp_path / "a.tif", axes="TCZYX")
+
+
+def test_lengths_stay_with_their_dimension_when_axes_are_renamed(tmp_path):
+    path = write(tmp_path / "a.tif", random((1, 1, 4, 8, 9), "uint8"), axes="ZYX", pixel_size=(3.0, 2.0, 1.0))
+    assert opened(path).header.pixel_size == pytest.approx((3, 2, 1))
+    for axes, size in (("TYX", (1, 2, 1)), ("ZXY", (3, 1, 2)), ("YZX", (2, 3, 1)), ("YXC", (1, 3, 2))):
+        found = opened(path, axes=axes).header.pixel_size
+        assert found == pytest.approx(size)
+    path = write(tmp_path / "b.tif", random((1, 3, 1, 8, 9), "uint8"), axes="CYX", pixel_size=(3.0, 2.0, 1.0))
+    assert opened(path, axes="YXC").header.pixel_size is None
+
+
+def test_differences_of_packed_samples_wrap_at_their_own_bits(tmp_path):
+    values = np.array([[100, 4000, 7, 4095], [0, 4095, 1, 2]])
+    differences = np.diff(values, axis=1, prepend=0) % 4096
+    packed = b"".join((int(a) << 12 | int(b)).to_bytes(3, "big") for a, b in differences.reshape(-1, 2))
+    tags = [(256, 4), (257, 2), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2), (279, 12), (317, 2)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = struct.pack("<2sHI12sH", b"II", 42, 20, packed, len(tags))
+    (tmp_path / "a.tif").write_bytes(head + entries + bytes(4))
+    np.testing.assert_array_equal(np.squeeze(whole(opened(tmp_path / "a.tif"))), values)
 
 
 @pytest.mark.parametrize(
@@ -440,6 +557,17 @@ def test_a_real_slide_is_read_in_boxes(path):
     with tifffile.TiffFile(path) as tif:
         expected = tif.pages[0].asarray()[1500:1700, 1700:1950]
     np.testing.assert_array_equal(volume.read(box)[0, :, 0].transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("path", files("he_wsi_svs", "*.svs"))
+def test_the_levels_and_the_thumbnail_of_a_real_slide(path):
+    small, thumbnail = opened(path, level=1), opened(path, series=1)
+    assert (small.header.shape, thumbnail.header.shape) == ((1, 3, 1, 1783, 2221), (1, 3, 1, 768, 956))
+    box = Box((0, 0, 0, 500, 700), (1, 3, 1, 700, 950))
+    with tifffile.TiffFile(path) as tif:
+        np.testing.assert_array_equal(whole(thumbnail)[0, :, 0].transpose(1, 2, 0), tif.pages[1].asarray())
+        expected = tif.pages[2].asarray()[500:700, 700:950]
+    np.testing.assert_array_equal(small.read(box)[0, :, 0].transpose(1, 2, 0), expected)
 
 
 @pytest.mark.parametrize("path", files("neubias_misc", "*.tif")[:6] + files("vol_brain_brainreg", "*.tif")[:1])

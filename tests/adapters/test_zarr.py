@@ -14,6 +14,7 @@ from ome_zarr_models.v05 import Image
 
 from isoscope.errors import DataError
 from isoscope.kinds import Store
+from isoscope.reading import ReadOptions
 from isoscope.volume import AXES, Box, Header, Layout
 from isoscope_zarr.store import zarr as zarr_store
 
@@ -44,9 +45,14 @@ def whole(volume):
     return volume.read(Box.whole(volume.header.shape))
 
 
-def refused(path):
+def opened(path, **options):
+    (volume,) = STORE.open(path, ReadOptions(**options))
+    return volume
+
+
+def refused(path, **options):
     with pytest.raises(DataError) as caught:
-        whole(STORE.open(path)[0])
+        whole(STORE.open(path, ReadOptions(**options))[0])
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -303,6 +309,138 @@ def test_ome_zarr_04_is_read_with_its_metadata(tmp_path):
     (level,) = STORE.open(path / "s1")
     assert (level.header.name, level.header.axes, level.header.pixel_size) == ("a_s1", "CYX", (1.0, 0.5, 0.5))
     assert level.header.shape == (1, 3, 1, 8, 4)
+
+
+def test_a_level_is_chosen_with_its_own_pixel_size(tmp_path):
+    array = random((3, 8, 8), "uint16")
+    axes = [{"name": "c", "type": "channel"}, space("y", unit="micrometer"), space("x", unit="micrometer")]
+    path = ome04(tmp_path / "a.ome.zarr", array, axes, [1, 0.5, 0.25])
+    small = opened(path, level=1)
+    assert (small.header.name, small.header.axes, small.header.pixel_size) == ("a", "CYX", (1.0, 0.5, 0.5))
+    np.testing.assert_array_equal(np.squeeze(whole(small)), array[..., ::2])
+    assert "level 5 of 2" in refused(path, level=5)
+    assert "level 1 of 1" in refused(path / "s0", level=1)
+    assert "series 1 of 1" in refused(path, series=1)
+    assert "series 1 of 1" in refused(path / "s0", series=1)
+
+
+def test_a_level_of_a_bare_group_is_refused(tmp_path):
+    zarr.open_group(tmp_path / "a.zarr", mode="w").create_array("raw", data=np.ones((4, 4)))
+    assert "level 1 of 1" in refused(tmp_path / "a.zarr", level=1)
+
+
+def test_of_several_images_the_first_is_read_aloud_and_the_others_on_demand(tmp_path, caplog):
+    arrays = [random((8, 8 + n), "uint8", n) for n in range(11)]
+    path = tmp_path / "a.zarr"
+    zarr.open_group(path, mode="w", attributes={"ome": {"bioformats2raw.layout": 3}})
+    for n, array in enumerate(arrays):
+        ome04(path / str(n), array, [space("y"), space("x")], [1, 1])
+    for n in (0, 2, 10):
+        np.testing.assert_array_equal(np.squeeze(whole(opened(path, series=n))), arrays[n])
+        assert ("holds 11 images" in caplog.text) == (n == 0)
+        caplog.clear()
+    assert "series 11 of 11" in refused(path, series=11)
+
+
+def test_a_group_may_hold_several_multiscales(tmp_path, caplog):
+    path = ome04(tmp_path / "a.zarr", random((8, 8), "uint8"), [space("y"), space("x")], [1, 1])
+    attributes = json.loads((path / ".zattrs").read_text())
+    (one,) = attributes["multiscales"]
+    attributes["multiscales"].append(one | {"datasets": one["datasets"][1:]})
+    (path / ".zattrs").write_text(json.dumps(attributes))
+    assert opened(path).header.shape[-1] == 8
+    assert "holds 2 images" in caplog.text
+    assert opened(path, series=1).header.shape[-1] == 4
+
+
+@pytest.mark.parametrize("axes", ["TYX", "YXC", "XZY"])
+def test_the_user_knows_better_which_axes_they_are(tmp_path, axes):
+    array = random((3, 7, 8), "uint8")
+    zarr.create_array(tmp_path / "bare.zarr", data=array, dimension_names=["wave", "y", "x"])
+    steps = [space("wave", unit="micrometer"), space("y", unit="micrometer"), space("x", unit="micrometer")]
+    path = ome04(tmp_path / "ome.zarr", array, steps, [3, 2, 1])
+    assert "wave" in refused(path)
+    for volume in (opened(tmp_path / "bare.zarr", axes=axes), opened(path, axes=axes)):
+        expected = array.transpose([axes.index(a) for a in AXES if a in axes])
+        np.testing.assert_array_equal(np.squeeze(whole(volume)), expected)
+        assert volume.header.axes == axes
+    assert volume.header.pixel_size == {"TYX": (1, 2, 1), "YXC": (1, 3, 2), "XZY": (2, 1, 3)}[axes]
+    assert "dimensions (3, 7, 8)" in refused(path, axes="YX")
+
+
+def test_the_axes_that_we_recorded_give_way_to_the_users(tmp_path):
+    path = write(tmp_path / "a.zarr", random((1, 3, 1, 40, 30), "uint8"), axes="YXC", rgb=True)
+    found = opened(path, axes="CTZYX").header
+    assert (found.axes, found.shape, found.rgb) == ("CTZYX", (3, 1, 1, 40, 30), False)
+
+
+WELLS = {"A/1": ["0", "1"], "B/12": ["0"]}
+
+
+def plate(path, version="0.5"):
+    """A plate of two wells and three fields of 4 x 5 pixels, each of one grey value."""
+    form = 3 if version == "0.5" else 2
+
+    def group(where, about):
+        attributes = {"ome": {"version": version} | about} if form == 3 else about
+        return zarr.open_group(where, mode="w", zarr_format=form, attributes=attributes)
+
+    group(path, {"plate": {"wells": [{"path": w} for w in WELLS], "version": version}})
+    for n, (well, fields) in enumerate(WELLS.items()):
+        group(path / well.split("/")[0], {})
+        group(path / well, {"well": {"images": [{"path": f} for f in fields]}})
+        for f in fields:
+            scale = [{"type": "scale", "scale": [1, 0.5, 0.25]}]
+            axes = [{"name": "c", "type": "channel"}, space("y", unit="micrometer"), space("x", unit="micrometer")]
+            levels = [{"path": "0", "coordinateTransformations": scale}]
+            image = group(path / well / f, {"multiscales": [{"axes": axes, "datasets": levels}]})
+            image.create_array("0", shape=(2, 4, 5), dtype="u2", chunks=(1, 4, 5))[:] = 10 * n + int(f)
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_plate_is_a_volume_for_every_field(tmp_path, version):
+    path = plate(tmp_path / "plate.ome.zarr", version)
+    volumes = STORE.open(path)
+    assert [v.header.name for v in volumes] == ["A1-0", "A1-1", "B12-0"]
+    assert [np.unique(whole(v)).tolist() for v in volumes] == [[0], [1], [10]]
+    assert {v.header.shape for v in volumes} == {(1, 2, 1, 4, 5)}
+    assert {v.header.pixel_size for v in volumes} == {(1.0, 0.5, 0.25)}
+    assert [v.header.name for v in STORE.open(path / "A" / "1")] == ["A1-0", "A1-1"]
+    assert STORE.open(path / "B" / "12" / "0")[0].header.shape == (1, 2, 1, 4, 5)
+    assert np.unique(whole(pickle.loads(pickle.dumps(volumes[1])))) == [1]
+
+
+def test_options_reach_the_fields_of_a_plate(tmp_path):
+    path = plate(tmp_path / "plate.ome.zarr")
+    assert STORE.open(path, ReadOptions(axes="ZYX"))[1].header.shape == (1, 1, 2, 4, 5)
+    assert "level 1 of 1" in refused(path, level=1)
+    assert "series 1 of 1" in refused(path, series=1)
+
+
+def test_fields_are_opened_on_first_use(tmp_path, monkeypatch):
+    path = plate(tmp_path / "plate.ome.zarr")
+    monkeypatch.setattr("isoscope_zarr.reader.zarr.open_array", lambda *_, **__: pytest.fail("opened an array"))
+    assert len(STORE.open(path)) == 3
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"plate": {"wells": []}},
+        {"plate": {"wells": [{"path": "C/3"}]}},
+        {"plate": {"wells": [{"path": "../other"}]}},
+        {"plate": {"wells": [{}]}},
+        {"plate": {"wells": 7}},
+        {"plate": []},
+        {"well": {"images": [{"path": "0"}]}},
+    ],
+    ids=str,
+)
+def test_broken_plates_are_refused(tmp_path, about):
+    (tmp_path / "other").mkdir()
+    zarr.open_group(tmp_path / "a.zarr", mode="w", attributes={"ome": about})
+    refused(tmp_path / "a.zarr")
 
 
 def test_units_that_differ_become_micrometers_and_missing_ones_stay_missing(tmp_path):

@@ -1,0 +1,1 @@
+"""NumPy archives, as CARE stores its training data."""
