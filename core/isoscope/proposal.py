@@ -67,8 +67,9 @@ def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Se
         given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes
     )
     wanted = presets.preset(wanted["preset"], patch)
-    given = merge(given, {"training": {"patch": patch}}) if given else given
-    return merge(given, wanted) if wanted["preset"] in presets.PUBLISHED else merge(wanted, given)
+    if wanted["preset"] in presets.PUBLISHED:
+        return merge({k: v for k, v in given.items() if k not in ("method", "losses")}, wanted)
+    return merge(wanted, merge(given, {"training": {"patch": patch}}) if given else given)
 
 
 def propose(
