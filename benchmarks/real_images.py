@@ -117,7 +117,10 @@ def save_picture(path: Path, arms: dict[str, list[Volume]], truths: Sequence[Vol
     truth = pixels(truths[0])
     limits = (float(np.percentile(truth, 0.1)), float(np.percentile(truth, 99.9)))
     shown = [pictures.to_display(_fitted(pixels(v[0]), truth), limits) for v in arms.values()]
-    shown += [pictures.to_display(truth, limits), pictures.overlay(_fitted(pixels(list(arms.values())[-1][0]), truth), truth)]
+    shown += [
+        pictures.to_display(truth, limits),
+        pictures.overlay(_fitted(pixels(list(arms.values())[-1][0]), truth), truth),
+    ]
     crop = [s[:384, :384] for s in shown]
     panel = np.moveaxis(pictures.panel(crop), -1, 0)[None, :, None]
     header = Header(path.stem, panel.shape, panel.dtype, "YXC", rgb=True)
