@@ -19,7 +19,8 @@ from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
 
 if TYPE_CHECKING:
     from isoscope.recipe import Recipe
-    from isoscope.training import Progress, Run
+    from isoscope.run import Run
+    from isoscope.training import Progress
     from isoscope.volume import Volume
 
 __all__ = ["run_training", "train"]

@@ -17,7 +17,7 @@ from isoscope.sources import store_for_writing
 from isoscope.volume import Box, Header, Layout
 
 if TYPE_CHECKING:
-    from isoscope.training import Run
+    from isoscope.run import Run
 
 __all__ = ["picture", "save", "write_picture"]
 

@@ -13,6 +13,7 @@ from isoscope import checkpoint, durable, model, training
 from isoscope.errors import DataError, Interrupted, TrainingError
 from isoscope.normalisation import layers
 from isoscope.recipe import Recipe
+from isoscope.run import Run
 
 STEPS = 12
 FROZEN_FROM = 9
@@ -146,11 +147,11 @@ def test_a_finished_run_resumed_stays_as_it_is(tmp_path, recipe, source, target,
 
 def test_progress_pieces_come_back(tmp_path, recipe, source, target):
     """A time budget re-plans by the clock; the resumed run must go by the saved pieces, not by the recipe's steps."""
-    run = training.Run(recipe, source, target, tmp_path)
+    run = Run(recipe, source, target, tmp_path)
     run.pace.replan(4, 20)
     run.pace.replan(6, 9)
     run.save(6)
-    again = training.Run(recipe, source, target, tmp_path)
+    again = Run(recipe, source, target, tmp_path)
     assert again.restore() == 6
     assert again.pace.pieces == run.pace.pieces
     assert again.pace.total == 9
@@ -158,7 +159,7 @@ def test_progress_pieces_come_back(tmp_path, recipe, source, target):
 
 
 def test_the_frozen_finish_freezes_generators_and_not_discriminators(straight, recipe, source, target):
-    run = training.Run(recipe, source, target, straight)
+    run = Run(recipe, source, target, straight)
     run.restore()
     assert run.frozen
     assert all(x.mode == "frozen" for network in run.average.networks.values() for x in layers(network))
@@ -166,7 +167,7 @@ def test_the_frozen_finish_freezes_generators_and_not_discriminators(straight, r
 
 
 def test_the_average_freezes_with_the_networks_it_follows(tmp_path, recipe, source, target):
-    run = training.Run(recipe, source, target, tmp_path)
+    run = Run(recipe, source, target, tmp_path)
     modes = [x for network in run.average.networks.values() for x in layers(network)]
     assert not run.frozen
     assert {x.mode for x in modes} == {"instance"}
