@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from isoscope import evaluation, inference, kinds, pictures, training
-from isoscope import recipe as recipes
+from isoscope import evaluation, inference, kinds, overrides, pictures, training
 from isoscope.frames import REC601
 from isoscope.proposal import propose
 from isoscope.sources import open_all
@@ -142,7 +141,7 @@ def _fitted(image: Array, truth: Array) -> Array:
 
 def bench(args: argparse.Namespace) -> dict[str, Any]:
     sets = denoise_sets(args.channel) if args.task == "denoise" else coloration_sets(args.fold)
-    changes = recipes.merge({"training": {"steps": args.steps, "seed": args.seed}}, recipes.set_(args.set))
+    changes = overrides.merge({"training": {"steps": args.steps, "seed": args.seed}}, overrides.set_(args.set))
     proposal = propose(sets["source"], sets["target"], task=args.task, preset=args.preset, user=changes)
     run = args.out / f"{args.task}-{args.name}-{args.channel if args.task == 'denoise' else args.fold}-{args.seed}"
     started = time.monotonic()

@@ -44,7 +44,7 @@ def gathered(
     Raises:
         RecipeError: if the file cannot be read, or says another task or preset than the command line.
     """
-    from isoscope.recipe import merge, read, set_
+    from isoscope.overrides import merge, read, set_
 
     keys = {k: v for k, v in read(recipe).items() if v is not None} if recipe else {}
     for name, value in options.items():
@@ -64,7 +64,8 @@ def stored_recipe(run: Path, asked: Mapping[str, Any]) -> Recipe:
         DataError: if there is no run.
         RecipeError: naming the keys that differ.
     """
-    from isoscope.recipe import merge, parse, read, resolved
+    from isoscope.overrides import merge, read
+    from isoscope.recipe import parse, resolved
 
     home = run / "recipe.yaml"
     if not home.is_file():

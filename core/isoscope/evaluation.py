@@ -9,36 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoscope import metrics
 from isoscope.errors import DataError, nearest
-from isoscope.volume import Box, Header, Volume
+from isoscope.scores import Scale, Scores, read_finite, score
+from isoscope.volume import Header, Volume
 
 __all__ = ["Report", "evaluate"]
 
 Report: TypeAlias = dict[str, Any]
-Scores: TypeAlias = dict[str, Any]
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """What all images of a set are measured with: grey values `low` to `high`, the zero of SSIM, the norm of NRMSE."""
-
-    low: float
-    high: float
-    black: float
-    norm: str
-    labels: bool
-
-    @property
-    def span(self) -> float:
-        return self.high - self.low
 
 
 def evaluate(
@@ -81,13 +63,13 @@ def evaluate(
     images: list[Scores] = []
     others: Sequence[Volume | None] = [None] * len(truths) if baselines is None else baselines
     for prediction, truth, baseline in zip(predictions, truths, others, strict=True):
-        images.append(_image(prediction, truth, baseline, scale))
+        images.append(score(prediction, truth, baseline, scale))
         if progress is not None:
             progress(prediction.header.name)
     return _document(images, scale)
 
 
-def _document(images: list[Scores], scale: _Scale) -> Report:
+def _document(images: list[Scores], scale: Scale) -> Report:
     document = {"data_range": [scale.low, scale.high], "nrmse_norm": scale.norm, "black": scale.black, "images": images}
     sides = [side for side in ("prediction", "baseline") if side in images[0]]
     for name, statistic in _STATISTICS.items():
@@ -120,18 +102,11 @@ def _is_grey_of(grey: Header, colour: Header) -> bool:
     return grey.shape[1] == 1 and colour.shape == (t, 3, z, y, x)
 
 
-def _read(volume: Volume) -> Array:
-    values = volume.read(Box.whole(volume.header.shape))
-    if not np.isfinite(values).all():
-        raise DataError(f"{volume.header.name} holds NaN or infinite grey values; replace them before evaluating")
-    return values
-
-
-def _scale(truths: Sequence[Volume], data_range: tuple[float, float] | None, norm: str, labels: bool) -> _Scale:
+def _scale(truths: Sequence[Volume], data_range: tuple[float, float] | None, norm: str, labels: bool) -> Scale:
     low, high, darkest = _own_scale(truths) if data_range is None else (*data_range, data_range[0])
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise DataError(f"got the data range {low:g} to {high:g}; expected low < high: say which range to use")
-    return _Scale(float(low), float(high), min(0.0, float(darkest)), norm, labels)
+    return Scale(float(low), float(high), min(0.0, float(darkest)), norm, labels)
 
 
 def _own_scale(truths: Sequence[Volume]) -> tuple[float, float, float]:
@@ -141,61 +116,10 @@ def _own_scale(truths: Sequence[Volume]) -> tuple[float, float, float]:
     known = metrics.dtype_range(dtypes.pop())
     if known and known[0] == 0:
         return *known, 0.0
-    ends = [(float(values.min()), float(values.max())) for values in map(_read, truths)]
+    ends = [(float(values.min()), float(values.max())) for values in map(read_finite, truths)]
     darkest, brightest = min(low for low, _ in ends), max(high for _, high in ends)
     # The range of a signed type starts far below any signal; black is where these images start.
     return *(known or (darkest, brightest)), darkest
-
-
-def _image(prediction: Volume, truth: Volume, baseline: Volume | None, scale: _Scale) -> Scores:
-    expected, rgb = _read(truth), truth.header.rgb
-    image: Scores = {"name": prediction.header.name, "prediction": _scores(_read(prediction), expected, scale, rgb)}
-    if baseline is not None:
-        image["baseline"] = _scores(np.broadcast_to(_read(baseline), expected.shape), expected, scale, rgb)
-    return image
-
-
-def _scores(image: Array, truth: Array, scale: _Scale, rgb: bool) -> Scores:
-    each = [[c] for c in range(truth.shape[1])]
-    fitted = np.concatenate([_fitted(image[:, c], truth[:, c]) for c in each], axis=1)
-    similar = [_similarities(image[:, c], fitted[:, c], truth[:, c], scale) for c in each]
-    # Each channel has as many planes as the next, so the mean over channels is the mean over all planes.
-    raw, affine = (sum(values) / len(each) for values in zip(*similar, strict=True))
-    scores = _measures(image, fitted, truth, (raw, affine), scale)
-    if rgb and len(each) == 3:
-        scores["chroma_rmse"] = metrics.chroma_rmse(image.swapaxes(0, 1), truth.swapaxes(0, 1))
-    scores["channels"] = [
-        _measures(image[:, c], fitted[:, c], truth[:, c], pair, scale) for c, pair in zip(each, similar, strict=True)
-    ]
-    return scores
-
-
-def _fitted(image: Array, truth: Array) -> Array:
-    slope, offset = metrics.affine_fit(image, truth)
-    return slope * image.astype(np.float64) + offset
-
-
-def _similarities(image: Array, fitted: Array, truth: Array, scale: _Scale) -> tuple[float, float]:
-    raw, affine = (metrics.ssim(i, truth, scale.span, black=scale.black) for i in (image, fitted))
-    return raw, affine
-
-
-def _measures(image: Array, fitted: Array, truth: Array, similar: tuple[float, float], scale: _Scale) -> Scores:
-    scores: Scores = {
-        "psnr": metrics.psnr(image, truth, scale.span),
-        "ssim": similar[0],
-        "nrmse": metrics.nrmse(image, truth, scale.norm),
-        "pearson": metrics.pearson(image, truth),
-        "psnr_affine": metrics.psnr(fitted, truth, scale.span),
-        "ssim_affine": similar[1],
-    }
-    return scores | (_overlap(image, truth) if scale.labels else {})
-
-
-def _overlap(image: Array, truth: Array) -> Scores:
-    stacks = [(image[t, c], truth[t, c]) for t in range(truth.shape[0]) for c in range(truth.shape[1])]
-    wrong = sum(metrics.object_count_error(*pair) for pair in stacks)
-    return {"dice": metrics.dice(image, truth), "iou": metrics.iou(image, truth), "object_count_error": wrong}
 
 
 _STATISTICS: dict[str, Callable[[list[float]], float]] = {

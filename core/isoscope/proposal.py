@@ -9,7 +9,8 @@ from typing import Any
 from isoscope import kinds, presets
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
-from isoscope.recipe import DomainRecipe, Recipe, merge, parse, resolved
+from isoscope.overrides import merge
+from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.survey import survey
 from isoscope.volume import Volume
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import yaml
@@ -12,22 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from isoscope import kinds
 from isoscope.domain import Operator
 from isoscope.errors import RecipeError, nearest
+from isoscope.overrides import merge
 from isoscope.parameters import Component, one_line, resolve
 from isoscope.schedule import Shape
 
-__all__ = [
-    "DomainRecipe",
-    "Inference",
-    "Output",
-    "Recipe",
-    "Term",
-    "Training",
-    "merge",
-    "parse",
-    "read",
-    "resolved",
-    "set_",
-]
+__all__ = ["DomainRecipe", "Inference", "Output", "Recipe", "Term", "Training", "parse", "resolved"]
 
 
 class _Part(BaseModel):
@@ -134,38 +122,6 @@ class Recipe(_Part):
         return type(self).model_validate(merge(self.model_dump(), changes))
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one nested mapping over another. A component of another name replaces the old one, parameters included."""
-    out = dict(base)
-    for key, value in over.items():
-        old = out.get(key)
-        if isinstance(old, Mapping) and "name" in old and isinstance(value, str):
-            value = {"name": value}
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            same = value.get("name", old.get("name")) == old.get("name")
-            out[key] = merge(old, value) if same else value
-        else:
-            out[key] = value
-    return out
-
-
-def set_(items: Iterable[str]) -> dict[str, Any]:
-    """Turn `a.b=c` items into a nested mapping; c is read as YAML."""
-    out: dict[str, Any] = {}
-    for item in items:
-        path, equals, text = item.partition("=")
-        if not equals or not path:
-            raise RecipeError(f"got --set {item!r}; expected KEY.KEY=VALUE, such as training.steps=500")
-        try:
-            value: Any = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise RecipeError(f"got --set {item!r}; its value is not valid YAML; quote it") from None
-        for part in reversed(path.split(".")):
-            value = {part: value}
-        out = merge(out, value)
-    return out
-
-
 def _fields(loc: tuple[Any, ...]) -> dict[str, Any]:
     """The keys that may stand where `loc` points, for the suggestion in an error."""
     model: Any = Recipe
@@ -185,23 +141,6 @@ def parse(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
         return Recipe.model_validate(dict(values))
     except ValidationError as error:
         raise RecipeError(one_line(error, _fields(error.errors()[0]["loc"]), where)) from None
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        RecipeError: if the file is missing, not YAML, or not a mapping.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"no recipe at {path}; `isoscope init TASK --source S --target T` writes one") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(f"{path} is not a YAML recipe: {str(error).splitlines()[0]}") from None
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path} holds {type(values).__name__}; expected a mapping of recipe keys")
-    return values
 
 
 def resolved(recipe: Recipe) -> Recipe:

@@ -10,7 +10,8 @@ import pytest
 
 from isoscope import kinds
 from isoscope.errors import DataError, PluginError, RecipeError
-from isoscope.recipe import parse, read
+from isoscope.overrides import read
+from isoscope.recipe import parse
 from isoscope.sources import store_for_writing
 from isoscope.volume import Box, Header, Layout, as_tczyx
 from isoscope_terminal import app, facts, plugins

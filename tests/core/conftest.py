@@ -8,9 +8,9 @@ import torch
 
 from isoscope import kinds, model, training
 from isoscope.normalisation import calibrate
+from isoscope.overrides import merge
 from isoscope.parameters import build
 from isoscope.proposal import propose
-from isoscope.recipe import merge
 from isoscope.terms import Terms
 from isoscope.volume import ArrayVolume, Header
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoscope.errors import PluginError, RecipeError
-from isoscope.recipe import Recipe, merge, parse, read, resolved, set_
+from isoscope.overrides import merge, read, set_
+from isoscope.recipe import Recipe, parse, resolved
 
 nested = st.recursive(
     st.integers(), lambda inner: st.dictionaries(st.sampled_from(["a", "b", "name"]), inner, max_size=3), max_leaves=8

@@ -8,8 +8,9 @@ from typing import Any
 from isoscope.domain import Domain
 from isoscope.errors import UserError
 from isoscope.kinds import Task
+from isoscope.overrides import merge
 from isoscope.presets import preset
-from isoscope.recipe import Recipe, merge, parse, resolved
+from isoscope.recipe import Recipe, parse, resolved
 from isoscope.testing.examples import accepted, pairs, require
 
 __all__ = ["check_task"]

@@ -1,0 +1,97 @@
+"""Every score of one image against its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoscope import metrics
+from isoscope.errors import DataError
+from isoscope.volume import Box, Volume
+
+__all__ = ["Scale", "Scores", "read_finite", "score"]
+
+Scores: TypeAlias = dict[str, Any]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What all images of a set are measured with: grey values `low` to `high`, the zero of SSIM, the norm of NRMSE."""
+
+    low: float
+    high: float
+    black: float
+    norm: str
+    labels: bool
+
+    @property
+    def span(self) -> float:
+        """Width of the data range."""
+        return self.high - self.low
+
+
+def read_finite(volume: Volume) -> Array:
+    """All pixels of a volume, none of them NaN or infinite."""
+    values = volume.read(Box.whole(volume.header.shape))
+    if not np.isfinite(values).all():
+        raise DataError(f"{volume.header.name} holds NaN or infinite grey values; replace them before evaluating")
+    return values
+
+
+def score(prediction: Volume, truth: Volume, baseline: Volume | None, scale: Scale) -> Scores:
+    """The scores of a prediction, and of its baseline if there is one."""
+    expected, rgb = read_finite(truth), truth.header.rgb
+    image: Scores = {
+        "name": prediction.header.name,
+        "prediction": _scores(read_finite(prediction), expected, scale, rgb),
+    }
+    if baseline is not None:
+        image["baseline"] = _scores(np.broadcast_to(read_finite(baseline), expected.shape), expected, scale, rgb)
+    return image
+
+
+def _scores(image: Array, truth: Array, scale: Scale, rgb: bool) -> Scores:
+    each = [[c] for c in range(truth.shape[1])]
+    fitted = np.concatenate([_fitted(image[:, c], truth[:, c]) for c in each], axis=1)
+    similar = [_similarities(image[:, c], fitted[:, c], truth[:, c], scale) for c in each]
+    # Each channel has as many planes as the next, so the mean over channels is the mean over all planes.
+    raw, affine = (sum(values) / len(each) for values in zip(*similar, strict=True))
+    scores = _measures(image, fitted, truth, (raw, affine), scale)
+    if rgb and len(each) == 3:
+        scores["chroma_rmse"] = metrics.chroma_rmse(image.swapaxes(0, 1), truth.swapaxes(0, 1))
+    scores["channels"] = [
+        _measures(image[:, c], fitted[:, c], truth[:, c], pair, scale) for c, pair in zip(each, similar, strict=True)
+    ]
+    return scores
+
+
+def _fitted(image: Array, truth: Array) -> Array:
+    slope, offset = metrics.affine_fit(image, truth)
+    return slope * image.astype(np.float64) + offset
+
+
+def _similarities(image: Array, fitted: Array, truth: Array, scale: Scale) -> tuple[float, float]:
+    raw, affine = (metrics.ssim(i, truth, scale.span, black=scale.black) for i in (image, fitted))
+    return raw, affine
+
+
+def _measures(image: Array, fitted: Array, truth: Array, similar: tuple[float, float], scale: Scale) -> Scores:
+    scores: Scores = {
+        "psnr": metrics.psnr(image, truth, scale.span),
+        "ssim": similar[0],
+        "nrmse": metrics.nrmse(image, truth, scale.norm),
+        "pearson": metrics.pearson(image, truth),
+        "psnr_affine": metrics.psnr(fitted, truth, scale.span),
+        "ssim_affine": similar[1],
+    }
+    return scores | (_overlap(image, truth) if scale.labels else {})
+
+
+def _overlap(image: Array, truth: Array) -> Scores:
+    stacks = [(image[t, c], truth[t, c]) for t in range(truth.shape[0]) for c in range(truth.shape[1])]
+    wrong = sum(metrics.object_count_error(*pair) for pair in stacks)
+    return {"dice": metrics.dice(image, truth), "iou": metrics.iou(image, truth), "object_count_error": wrong}
