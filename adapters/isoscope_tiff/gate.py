@@ -22,7 +22,7 @@ _MAX_SEGMENT = 2 * 2**30
 _MAX_BYTES = 2**50
 _MAX_RATIO = 10_000
 _ALWAYS_SAFE = 64 * 2**20
-_WHITE, _BLACK, _RGB, _PALETTE, _MASK, _YCBCR = 0, 1, 2, 3, 4, 6
+_WHITE, _BLACK, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR = range(7)
 # These decoders turn YCbCr into RGB by themselves; anything else would hand us luma and chroma as if they were colours.
 _YCBCR_DECODERS = {6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34927, 50001}
 
@@ -45,7 +45,7 @@ def check_photometric(path: Path, page: TiffPage) -> None:
     photometric, compression = int(page.photometric), int(page.compression)
     grey_or_colour = photometric in {_WHITE, _BLACK, _RGB, _PALETTE, _MASK}
     if not grey_or_colour and not (photometric == _YCBCR and compression in _YCBCR_DECODERS):
-        name = getattr(page.photometric, "name", str(photometric))
+        name = "CMYK" if photometric == _CMYK else getattr(page.photometric, "name", str(photometric))
         raise refusal(path, f"{name} colours, compression {compression}", "grey, palette or RGB", "save it as RGB")
     if page.dtype is None or page.dtype.kind not in "biuf" or page.dtype.itemsize > 8:
         got = f"sample format {int(page.sampleformat)} of {page.bitspersample} bits"

@@ -17,6 +17,7 @@ from isoscope.errors import blame
 from isoscope.reading import ReadOptions, choose, choose_series
 from isoscope.volume import Box, Header
 from isoscope_tiff.axes import Arrangement, Size, arrange, relabelled, shrunk
+from isoscope_tiff.damage import check_tags, refuse_damage
 from isoscope_tiff.gate import check_pages, check_photometric, check_size
 from isoscope_tiff.metadata import channel_names, notes, pixel_size
 from isoscope_tiff.pixels import Pixels, plan
@@ -71,7 +72,7 @@ def open_volume(path: Path, options: ReadOptions = ReadOptions()) -> TiffVolume:
     Raises:
         DataError: if it is no TIFF, damaged, not to be read as grey values or RGB, or has not what was asked for.
     """
-    with blame(path, "cannot be read as TIFF", _REMEDY), TiffFile(path) as tif:
+    with blame(path, "cannot be read as TIFF", _REMEDY), refuse_damage(path), TiffFile(path) as tif:
         return _open(path, tif, options)
 
 
@@ -79,6 +80,7 @@ def _open(path: Path, tif: TiffFile, options: ReadOptions) -> TiffVolume:
     check_pages(path, tif)
     series = _series(path, tif, options)
     page = series.keyframe
+    check_tags(path, page)
     check_photometric(path, page)
     check_size(path, series, page)
     shape = tuple(int(n) for n in series.shape)
