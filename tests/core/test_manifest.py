@@ -1,5 +1,6 @@
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,17 @@ def test_the_hash_of_a_folder_knows_names_and_bytes_but_not_litter(tmp_path):
     assert content_hash(shutil.copytree(path, tmp_path / "b.ome.zarr")) == before
     (path / "zarr.json").rename(path / "zarr.json.old")
     assert content_hash(path) != before
+
+
+def test_hashes_are_what_manifests_already_written_say(tmp_path):
+    for name in ("b", "a/z", "a/b"):
+        (tmp_path / "store" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "store" / name).write_text(name)
+    listing = "".join(f"{sha256(n.encode()).hexdigest()}  {n}\n" for n in ("a/b", "a/z", "b"))
+    assert content_hash(tmp_path / "store") == sha256(listing.encode()).hexdigest()
+    array = np.arange(6, dtype=">u2").reshape(2, 3)
+    told = b"(1, 1, 1, 2, 3) <u2\n" + bytes([0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0])
+    assert pixel_hash(ArrayVolume(array, "YX")) == sha256(told).hexdigest()
 
 
 # --- the file

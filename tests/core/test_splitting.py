@@ -81,6 +81,19 @@ def test_a_coin_does_not_know_the_other_fields(names, seed):
         assert {n: more[n] for n in names} == fewer
 
 
+def test_a_seed_means_the_same_split_for_ever():
+    assert assign(dict.fromkeys("abcdefgh", "both"), seed=7, test=1 / 6) == {
+        "a": "target",
+        "b": "target",
+        "c": "source",
+        "d": "test",
+        "e": "target",
+        "f": "source",
+        "g": "target",
+        "h": "source",
+    }
+
+
 def test_the_coin_is_fair_and_seeds_differ():
     names = dict.fromkeys(map(str, range(4000)), "both")
     first, second = assign(names, seed=0), assign(names, seed=1)
