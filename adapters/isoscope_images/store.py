@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from isoscope.reading import ReadOptions
 from isoscope.volume import Header, Layout, Sink, Volume
@@ -33,8 +35,11 @@ class ImageStore:
 
         return [open_volume(path, options)]
 
-    def create(self, path: Path, header: Header, _layout: Layout, /) -> Sink:
-        """Start a PNG of one plane with one or three channels of 8 or 16 bits.
+    def create(
+        self, path: Path, header: Header, _layout: Layout, /, *,
+        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,  # noqa: ARG002 (gathered in memory)
+    ) -> Sink:  # fmt: skip
+        """Start a PNG of one plane with one or three channels of 8 or 16 bits; none outlives being stopped.
 
         Raises:
             DataError: if PNG cannot hold such an image.

@@ -40,6 +40,10 @@ class PngSink:
             raise ValueError(f"{self._path} is closed")
         self._values[box.slices] = values
 
+    def written(self, _box: Box, /) -> bool:
+        """Never: a picture is gathered in memory."""
+        return False
+
     def close(self) -> None:
         """Write the file under a temporary name, then move it into place."""
         if self._values is None:
@@ -50,11 +54,15 @@ class PngSink:
             encoded = bytes(imagecodecs.png_encode(picture.copy()))  # it refuses the strides of a transposed view
             content = encoded[:_AFTER_HEADER] + self._note + encoded[_AFTER_HEADER:]
             publish(self._path, lambda draft: draft.write_bytes(content))
-        self.abort()
+        self.discard()
 
     def abort(self) -> None:
         """Forget what was gathered."""
         self._values = None
+
+    def discard(self) -> None:
+        """Forget what was gathered."""
+        self.abort()
 
 
 def _check(path: Path, header: Header) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from isoscope.reading import ReadOptions
 from isoscope.volume import Header, Layout, Sink, Volume
@@ -34,7 +36,10 @@ class TiffStore:
 
         return [open_volume(path, options)]
 
-    def create(self, path: Path, header: Header, _layout: Layout, /) -> Sink:
+    def create(
+        self, path: Path, header: Header, _layout: Layout, /, *,
+        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,  # noqa: ARG002
+    ) -> Sink:  # fmt: skip
         """Start an image; `.ome.tif` becomes OME-TIFF, `.tif` what ImageJ opens, if it can hold the grey values.
 
         Raises:

@@ -57,6 +57,10 @@ class TiffSink:
             raise ValueError(f"{self._path} is closed")
         self._stored.transpose([self._order.index(a) for a in AXES])[box.slices] = values
 
+    def written(self, _box: Box, /) -> bool:
+        """Never: the image is gathered in memory."""
+        return False
+
     def close(self) -> None:
         """Write the file under a temporary name, then move it into place."""
         if self._stored is None:
@@ -71,6 +75,10 @@ class TiffSink:
         self._stored = None
         with contextlib.suppress(OSError):
             self._scratch.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Forget what was gathered."""
+        self.abort()
 
     def _kept(self) -> str:
         """The axes to store: a plain TIFF lists them as they are, so those the image never had are left out."""

@@ -1,14 +1,18 @@
-"""The `zarr` store: reads OME-Zarr and bare zarr, writes OME-Zarr 0.5."""
+"""The `zarr` store: reads OME-Zarr and bare zarr, writes OME-Zarr."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from isoscope.reading import ReadOptions
 from isoscope.volume import Header, Layout, Sink, Volume
 
-__all__ = ["ZarrStore", "zarr"]
+__all__ = ["Version", "ZarrStore", "zarr"]
+
+Version = Literal["0.4", "0.5"]
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
@@ -17,6 +21,7 @@ _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 class ZarrStore:
     """Folders that hold zarr: OME-Zarr 0.4 and 0.5 images and plates, bare arrays, and arrays inside a store."""
 
+    version: Version = "0.5"
     suffixes: tuple[str, ...] = (".ome.zarr", ".zarr")
     writes: tuple[str, ...] = (".ome.zarr", ".zarr")
 
@@ -34,17 +39,25 @@ class ZarrStore:
 
         return open_volumes(path, options)
 
-    def create(self, path: Path, header: Header, layout: Layout, /) -> Sink:
-        """Start an OME-Zarr 0.5 image of one level, always TCZYX, sharded.
+    def create(
+        self, path: Path, header: Header, layout: Layout, /, *,
+        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,
+    ) -> Sink:  # fmt: skip
+        """Start or resume an OME-Zarr image with its pyramid, always TCZYX; sharded in 0.5, in plain chunks in 0.4.
 
         Raises:
-            DataError: if something that is no zarr store is in the way, or zarr cannot hold such an image.
+            DataError: if something that is no zarr store is in the way, zarr cannot hold such an image, or what is
+                there was begun with another fingerprint.
         """
         from isoscope_zarr.writer import ZarrSink
 
-        return ZarrSink(path, header, layout)
+        return ZarrSink(path, header, layout, version=self.version, fingerprint=fingerprint, resume=resume)
 
 
-def zarr() -> ZarrStore:
-    """Read OME-Zarr (0.4, 0.5) and bare zarr (v2, v3); write sharded OME-Zarr 0.5."""
-    return ZarrStore()
+def zarr(*, version: Version = "0.5") -> ZarrStore:
+    """Read OME-Zarr (0.4, 0.5) and bare zarr (v2, v3); write OME-Zarr.
+
+    Args:
+        version: of OME-Zarr to write: 0.5 (zarr v3, sharded), or 0.4 (zarr v2) for software that knows no other.
+    """
+    return ZarrStore(version)

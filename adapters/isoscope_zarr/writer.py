@@ -1,126 +1,154 @@
-"""Write an OME-Zarr 0.5 image shard by shard, and let it appear only when it is whole."""
+"""Write an OME-Zarr image part by part, resume it after a kill, and let it appear only when it is whole."""
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import Store
-from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ZstdCodec
-from zarr.core.buffer import Buffer
-from zarr.storage import MemoryStore
 
-from isoscope.durable import publish, sync_folder
+from isoscope.draft import Draft
 from isoscope.errors import DataError, blame, refusal
-from isoscope.volume import AXES, Box, Header, Layout, Shape
+from isoscope.ledger import keep
+from isoscope.volume import Box, Header, Layout
+from isoscope_zarr.describing import Window, describe
+from isoscope_zarr.encoding import Level, Version
 from isoscope_zarr.node import read_node
-from isoscope_zarr.ome import render
+from isoscope_zarr.pyramid import build, levels
 
-__all__ = ["ZarrSink"]
+__all__ = ["LEDGER", "ZarrSink"]
 
-_CODECS: dict[str, list[Any]] = {
-    "zstd": [ZstdCodec(level=3)],
-    "blosc": [BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")],
-    "gzip": [GzipCodec(level=5)],
-    "none": [],
-}
+LEDGER = "0/isoscope.json"
+"""Size and checksum of every file of a finished store. zarr frowns on unknown files in groups, not in arrays."""
 _REMEDY = "free space or choose another place"
 
 
 class ZarrSink:
     """One image on its way into a store. Threads may write different shards at once."""
 
-    def __init__(self, path: Path, header: Header, layout: Layout) -> None:
+    def __init__(
+        self, path: Path, header: Header, layout: Layout, *,
+        version: Version = "0.5", fingerprint: Mapping[str, Any] | None = None, resume: bool = False,
+    ) -> None:  # fmt: skip
+        if resume and fingerprint is None:
+            raise ValueError("resuming needs the fingerprint that the image was begun with")
         self._path = path
         self._header = _checked(path, header)
-        self._shard, self._chunk = _fitted(header.shape, layout)
-        self._codec = _codec(layout.codec)
-        self._attributes = _attributes(header)
-        self._draft: Path | None = path.with_name(f".{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
-        self._lock = threading.Lock()
-        self._seen: NDArray[np.float64] = np.repeat([[np.inf, -np.inf]], header.shape[1], axis=0)
+        self._levels = levels(header, layout, version)
+        self._kept = fingerprint is not None
+        self._ended = False
+        wanted = {**(fingerprint or {}), "layout": _identity(self._levels)}
         with blame(path, "cannot be created", _REMEDY):
-            self._draft.mkdir(parents=True)
-            self._array(MemoryStore())
+            self._draft = Draft.open(path, wanted, resume=resume, file=LEDGER)
+            if self._draft.ledger.closed is None:
+                self._keep(level.metadata() for level in self._levels)
 
-    def _array(self, store: Store) -> zarr.Array[Any]:
-        return zarr.create_array(
-            store, shape=self._header.shape, dtype=self._header.dtype, shards=self._shard, chunks=self._chunk,
-            compressors=[*self._codec, Crc32cCodec()],  # without it a flipped bit reads back wrong, and nobody is told
-            serializer=BytesCodec(endian="little"), filters=[], fill_value=0, dimension_names=[*AXES.lower()],
-            config={"write_empty_chunks": True},  # a missing shard must mean "not done", never "all zero"
-        )  # fmt: skip
+    def _keep(self, described: Iterable[Mapping[str, bytes]]) -> None:
+        for files in described:
+            for name, content in files.items():
+                keep(self._draft.root / name, content)
 
     def write(self, box: Box, values: NDArray[Any], /) -> None:
-        """Encode one shard in memory and publish it.
+        """Encode one shard in memory and publish it, then say that it is there.
 
         Raises:
             DataError: if the disk refuses.
             ValueError: if the box is not one whole shard, clipped at the image's edge, or the values do not fit it.
         """
-        if self._draft is None:
+        if self._ended:
             raise ValueError(f"{self._path} is closed")
-        self._check_box(box, values)
-        # zarr reads a shard before it replaces it, so that a torn one could never be mended: it never sees our disk.
-        encoded: dict[str, Buffer] = {}
-        self._array(MemoryStore(encoded))[box.slices] = values
+        full = self._levels[0]
+        self._check_box(full, box, values)
         with blame(self._path, "cannot be written", _REMEDY):
-            for key, content in encoded.items():
-                _keep(self._draft / "0" / key, content.to_bytes())
-        self._see(box, values)
+            files = full.encode(box, values)
+            self._draft.ledger.put(full.part(box), files, first_channel=box.start[1], seen=_seen(values))
+            self._draft.beat()
 
-    def _check_box(self, box: Box, values: NDArray[Any]) -> None:
-        whole = zip(box.start, box.stop, self._shard, self._header.shape, strict=True)
-        if any(a % s or b != min(a + s, n) for a, b, s, n in whole):
-            raise ValueError(f"got box {box.start} to {box.stop}; expected one whole shard of {self._shard}")
-        if values.shape != box.shape or values.dtype != self._header.dtype:
-            raise ValueError(f"got {values.dtype} {values.shape}; expected {self._header.dtype} {box.shape}")
+    def _check_box(self, full: Level, box: Box, values: NDArray[Any]) -> None:
+        if not full.is_part(box):
+            raise ValueError(f"got box {box.start} to {box.stop}; expected one whole shard of {full.shard}")
+        if values.shape != box.shape or values.dtype != full.dtype:
+            raise ValueError(f"got {values.dtype} {values.shape}; expected {full.dtype} {box.shape}")
 
-    def _see(self, box: Box, values: NDArray[Any]) -> None:
-        """Remember each channel's range of grey values, so that viewers open the image at a sane contrast."""
-        low, high = (reduce(values, axis=(0, 2, 3, 4)) for reduce in (np.fmin.reduce, np.fmax.reduce))
-        with self._lock:
-            rows = self._seen[box.start[1] : box.stop[1]]
-            rows[:, 0], rows[:, 1] = np.fmin(rows[:, 0], low), np.fmax(rows[:, 1], high)
+    def written(self, box: Box, /) -> bool:
+        """Whether the shard is there by the same plan, byte for byte, and would outlive an abort."""
+        if self._ended or not self._kept or not self._levels[0].is_part(box):
+            return False
+        self._draft.beat()
+        return self._draft.ledger.holds(self._levels[0].part(box))
 
     def close(self) -> None:
-        """Write the OME metadata and move the store to its final name, in place of an older store of that name."""
-        if self._draft is None:
+        """Make the pyramid and the metadata, and move the store to its name, in place of an older one of that name.
+
+        Raises:
+            DataError: if the disk refuses.
+            ValueError: if a shard was never written.
+        """
+        if self._ended:
             return
-        windows = [(float(a), float(b)) if np.isfinite(b - a) else (0.0, 1.0) for a, b in self._seen]
-        attributes = {"ome": render(self._header, windows), "isoscope": self._attributes}
-        with blame(self._path, "cannot be finished", _REMEDY):
-            group: dict[str, Buffer] = {}
-            zarr.create_group(MemoryStore(group), attributes=attributes, zarr_format=3)
-            _keep(self._draft / "zarr.json", group["zarr.json"].to_bytes())
-            _sync_folders(self._draft)
-            _move(self._draft, self._path)
-        self._draft = None
+        if self._draft.ledger.closed is None:
+            self._check_complete()
+            with blame(self._path, "cannot be finished", _REMEDY):
+                self._finish()
+        with blame(self._path, "cannot be moved to its place", _REMEDY):
+            self._draft.publish()
+        self._ended = True
+
+    def _check_complete(self) -> None:
+        full, ledger = self._levels[0], self._draft.ledger
+        if missing := sum(ledger.marker(full.part(box)) is None for box in full.boxes()):
+            raise ValueError(f"{self._path}: {missing} shards were never written; expected all before close()")
+
+    def _finish(self) -> None:
+        ledger, full = self._draft.ledger, self._levels[0]
+        build(self._levels, ledger, self._draft.beat)
+        markers = (ledger.marker(full.part(box)) for box in full.boxes())
+        windows = _windows(self._header, [marker for marker in markers if marker])
+        self._keep([describe(self._header, self._levels, windows)])
+        ledger.close(LEDGER, [level.part(box) for level in self._levels for box in level.boxes()])
 
     def abort(self) -> None:
+        """Stop here; the draft stays if it was given a fingerprint to resume by."""
+        if not self._kept:
+            self.discard()
+        elif not self._ended:
+            self._draft.leave()
+            self._ended = True
+
+    def discard(self) -> None:
         """Remove what was written so far."""
-        if self._draft is not None:
-            shutil.rmtree(self._draft, ignore_errors=True)
-            self._draft = None
+        if not self._ended:
+            self._draft.discard()
+            self._ended = True
 
 
-def _keep(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    publish(file, lambda draft: draft.write_bytes(content))
+def _identity(made: tuple[Level, ...]) -> dict[str, Any]:
+    """What decides the bytes besides the caller's fingerprint."""
+    full = made[0]
+    return {
+        "shape": full.shape, "dtype": str(full.dtype), "shard": full.shard, "chunk": full.chunk,
+        "codec": full.codec, "levels": len(made), "version": full.version,
+    }  # fmt: skip
 
 
-def _sync_folders(folder: Path) -> None:
-    """Make every folder's list of entries durable; the files were, when they were written."""
-    for parent, _, _ in os.walk(folder):
-        sync_folder(Path(parent))
+def _seen(values: NDArray[Any]) -> list[Window | None]:
+    """Each channel's range of grey values, so that viewers open the image at a sane contrast."""
+    low, high = (reduce(values, axis=(0, 2, 3, 4)) for reduce in (np.fmin.reduce, np.fmax.reduce))
+    ranges = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    return [(a, b) if np.isfinite(b - a) else None for a, b in ranges]
+
+
+def _windows(header: Header, markers: list[dict[str, Any]]) -> list[Window]:
+    """The range of each channel over all shards; 0 to 1 where nothing finite was seen."""
+    found: list[list[Window]] = [[] for _ in range(header.shape[1])]
+    for marker in markers:
+        for channel, window in enumerate(marker["seen"], marker["first_channel"]):
+            if window:
+                found[channel].append(tuple(window))
+    return [(min(a for a, _ in w), max(b for _, b in w)) if w else (0.0, 1.0) for w in found]
 
 
 def _checked(path: Path, header: Header) -> Header:
@@ -131,6 +159,10 @@ def _checked(path: Path, header: Header) -> Header:
     names = 3 if header.rgb else len(header.channels)
     if names not in (0, header.shape[1]):
         raise refusal(path, f"{names} names for {header.shape[1]} channels", "one each", "correct the header")
+    try:
+        json.dumps(header.attributes, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"got attributes beyond JSON ({error}); expected plain values; convert them") from error
     return header
 
 
@@ -139,42 +171,3 @@ def _refuse_strangers(path: Path) -> None:
         read_node(path)
     except DataError as error:
         raise refusal(path, "something that is no zarr store", "a free name", "move it or choose another") from error
-
-
-def _fitted(shape: Shape, layout: Layout) -> tuple[Shape, Shape]:
-    """Shard and chunk no larger than the image needs, so that small images are not padded to large blocks."""
-    sides = [_fit(*lengths) for lengths in zip(shape, layout.shard, layout.chunk, strict=True)]
-    (ts, tc), (cs, cc), (zs, zc), (ys, yc), (xs, xc) = sides
-    return (ts, cs, zs, ys, xs), (tc, cc, zc, yc, xc)
-
-
-def _fit(length: int, shard: int, chunk: int) -> tuple[int, int]:
-    if min(length, shard, chunk) < 1 or shard % chunk:
-        raise DataError(f"got shards of {shard}, chunks of {chunk}; expected shards of whole chunks; change the layout")
-    chunk = min(chunk, length)
-    return -(-min(shard, length) // chunk) * chunk, chunk
-
-
-def _codec(name: str) -> list[Any]:
-    if name not in _CODECS:
-        raise DataError(f"got codec {name!r}; expected one of {', '.join(_CODECS)}; choose one of them")
-    return _CODECS[name]
-
-
-def _attributes(header: Header) -> dict[str, Any]:
-    found = {**header.attributes, "axes": header.axes, "rgb": header.rgb}
-    try:
-        json.dumps(found, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"got attributes beyond JSON ({error}); expected plain values; convert them") from error
-    return found
-
-
-def _move(draft: Path, path: Path) -> None:
-    """Rename the finished store; an older one of that name steps aside first, and goes only when the new one stands."""
-    aside = path.with_name(f"{draft.name}-replaced")
-    if path.exists():
-        path.rename(aside)
-    draft.rename(path)
-    sync_folder(path.parent)
-    shutil.rmtree(aside, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,11 @@ class Plan:
 
 @dataclass(slots=True)
 class Tally:
-    """What a prediction counted on its way."""
+    """What a prediction counted on its way: pixels made and clipped, and the shards that were there already."""
 
     pixels: int = 0
     clipped: int = 0
+    skipped: int = 0
 
 
 def _multiple(value: int, of: int) -> int:
@@ -188,7 +189,7 @@ def stream(
     plan: Plan, model: Model, volume: Volume, sink: Sink, *,
     progress: Callable[[int, int], None] | None = None, stop: Callable[[], bool] | None = None,
 ) -> Tally:  # fmt: skip
-    """Run every job and write its shard; closes the sink at the end, aborts it on any failure.
+    """Run every job and write its shard, but for those that are there; closes the sink, aborts it on any failure.
 
     Args:
         plan: from `plan`.
@@ -201,25 +202,39 @@ def stream(
     frames, tally = _frames(model, volume), Tally()
     try:
         with ThreadPoolExecutor(1, "isoscope-writing") as writer:
-            pending = None
+            pending: Future[None] | None = None
             for done, job in enumerate(plan.jobs, 1):
-                values, clipped = encode(run(plan, job, model, frames), plan.header.dtype)
-                tally.pixels += values.size
-                tally.clipped += clipped
-                if pending is not None:
-                    pending.result()
-                pending = writer.submit(sink.write, job.box, values[None, :, None])
+                if sink.written(job.box):
+                    tally.skipped += 1
+                else:
+                    values = _encoded(run(plan, job, model, frames), plan.header.dtype, tally)
+                    _wait(pending)
+                    pending = writer.submit(sink.write, job.box, values)
                 if progress:
                     progress(done, len(plan.jobs))
                 if stop and stop():
-                    raise Interrupted(f"stopped {frames.name} after {done} of {len(plan.jobs)} shards; nothing kept")
-            if pending is not None:
-                pending.result()
+                    _wait(pending)
+                    kept = "--resume goes on from there" if sink.written(job.box) else "nothing kept"
+                    raise Interrupted(f"stopped {frames.name} after {done} of {len(plan.jobs)} shards; {kept}")
+            _wait(pending)
         sink.close()
     except BaseException:
         sink.abort()
         raise
     return tally
+
+
+def _encoded(values: NDArray[Any], dtype: np.dtype[Any], tally: Tally) -> NDArray[Any]:
+    """One shard [C, h, w] as it is stored, TCZYX, and counted."""
+    encoded, clipped = encode(values, dtype)
+    tally.pixels += encoded.size
+    tally.clipped += clipped
+    return encoded[None, :, None]
+
+
+def _wait(pending: Future[None] | None) -> None:
+    if pending is not None:
+        pending.result()
 
 
 class Predictor:

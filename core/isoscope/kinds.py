@@ -33,7 +33,8 @@ Direction: TypeAlias = Literal["a2b", "b2a"]
 Generator: TypeAlias = "Callable[..., nn.Module]"
 """`(inputs: Domain, outputs: Domain, /, *, ...) -> nn.Module`: [N, C_in, H, W] -> [N, C_out, H, W], normalised values.
 
-The module carries `stride: int`, the multiple that H and W must have. It must accept any such size from 16 px and two
+The module may offer `fit(inputs, outputs)`, called once before training with unpaired patches of both domains.
+It carries `stride: int`, the multiple that H and W must have. It must accept any such size from 16 px and two
 strides on."""
 
 Discriminator: TypeAlias = "Callable[..., nn.Module]"
@@ -63,6 +64,9 @@ class Adversarial(Loss, Protocol):
 
 class Method(Protocol):
     """How one optimisation step is made. Also an nn.Module: `state_dict` covers networks, losses and image pools.
+
+    It may offer `prepare(patches_a, patches_b)`, called once before the first step with patches [N, C, H, W] of both
+    domains, for whatever is estimated rather than learned.
 
     Built as `factory(source: Domain, target: Domain, terms: Terms, patch: tuple[int, int], /, *, ...)`.
     """
@@ -103,11 +107,23 @@ class Store(Protocol):
             DataError: one line with what was got, what was expected and the remedy.
         """
 
-    def create(self, path: Path, header: Header, layout: Layout, /) -> Sink:
-        """Start an image. Nothing appears under `path` before `Sink.close`.
+    def create(
+        self, path: Path, header: Header, layout: Layout, /, *,
+        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,
+    ) -> Sink:  # fmt: skip
+        """Start an image, or go on with one. Nothing appears under `path` before `Sink.close`.
+
+        Args:
+            path: the output's final name.
+            header: what the image is.
+            layout: how it is cut; formats without shards may take it as a hint.
+            fingerprint: all that decides the grey values, JSON-serialisable; with it, what is written outlives
+                `Sink.abort` and a kill. The store adds shape, type and layout itself.
+            resume: go on where a sink of the same fingerprint was stopped, if there was one. Else what an earlier one
+                left under a temporary name is removed, unless a living process still writes there.
 
         Raises:
-            DataError: if the format cannot hold such an image.
+            DataError: if the format cannot hold such an image, or what is there was begun with another fingerprint.
         """
 
 

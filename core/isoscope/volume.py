@@ -77,11 +77,19 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a sink should lay out its bytes: write unit (shard), read unit (chunk), both TCZYX, and the codec's name."""
+    """How a sink should lay out its bytes.
+
+    Attributes:
+        shard: the write unit, TCZYX.
+        chunk: the read unit, TCZYX; shards hold whole chunks.
+        codec: the compression's name.
+        levels: of the pyramid, the full resolution counted: 1 for none; none: until the larger side is at most 256.
+    """
 
     shard: Shape
     chunk: Shape
     codec: str = "zstd"
+    levels: int | None = None
 
 
 @runtime_checkable
@@ -103,10 +111,22 @@ class Sink(Protocol):
     def write(self, box: Box, values: Array, /) -> None:
         """Store `values` (shape `box.shape`, the sink's dtype). Boxes never overlap and may come in any order."""
 
+    def written(self, box: Box, /) -> bool:
+        """Whether the box is stored for good: by the same plan, and the disk still holds it as it was written.
+
+        Always false where nothing would outlive an abort.
+        """
+
     def close(self) -> None:
         """Finish the image. Only now does it appear under its final name."""
 
     def abort(self) -> None:
+        """Stop here. What is written stays for a `create` that resumes, if this one was given a fingerprint.
+
+        Harmless after close.
+        """
+
+    def discard(self) -> None:
         """Give up and remove whatever was written under a temporary name. Harmless after close."""
 
 
@@ -139,10 +159,17 @@ class ArraySink:
         """Store one box."""
         self.array[box.slices] = values
 
+    def written(self, _box: Box, /) -> bool:
+        """Never: memory outlives no process."""
+        return False
+
     def close(self) -> None:
         """Nothing to finish."""
 
     def abort(self) -> None:
+        """Nothing to keep."""
+
+    def discard(self) -> None:
         """Nothing to remove."""
 
 

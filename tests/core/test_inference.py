@@ -250,11 +250,36 @@ def test_streaming_writes_every_shard_once_and_closes(models, small_shards):
     assert (said[-1], sink.ended, tally.pixels) == ((6, 6), ["closed"], 70 * 50)
 
 
+class Remembering(Watching):
+    """A sink that an earlier one filled in part."""
+
+    def __init__(self, header, there):
+        super().__init__(header)
+        self.there = there
+
+    def written(self, box):
+        return box in self.there or box in self.boxes
+
+
+def test_what_is_there_is_skipped_and_counted(models, small_shards):
+    model, volume = models["unet"], ArrayVolume(picture((70, 50)), "YX")
+    made, said = plan(model, volume, tile=16), []
+    there = [job.box for job in made.jobs[::2]]
+    sink = Remembering(made.header, there)
+    tally = stream(made, model, volume, sink, progress=lambda *done: said.append(done))
+    assert sorted(b.start for b in sink.boxes) == sorted(job.box.start for job in made.jobs[1::2])
+    assert (tally.skipped, said[-1], sink.ended) == (3, (6, 6), ["closed"])
+    sink = Remembering(made.header, there)
+    with pytest.raises(Interrupted, match="after 1 of 6 shards; --resume"):
+        stream(made, model, volume, sink, stop=lambda: True)
+    assert sink.ended == ["aborted"]
+
+
 def test_stopping_or_failing_leaves_nothing(models, small_shards):
     model, volume = models["unet"], ArrayVolume(picture((70, 50)), "YX")
     made = plan(model, volume, tile=16)
     sink = Watching(made.header)
-    with pytest.raises(Interrupted, match="after 1 of 6 shards"):
+    with pytest.raises(Interrupted, match="after 1 of 6 shards; nothing kept"):
         stream(made, model, volume, sink, stop=lambda: True)
     assert sink.ended == ["aborted"]
 

@@ -1,0 +1,198 @@
+"""The folder in which an output grows before it has its name, and who is at work there.
+
+It lies beside the output as `.NAME.partial`, so that whoever resumes finds it. The lease in it only saves work: two
+processes that write one draft write the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from isoscope.durable import read_json, sync_folder, write_json
+from isoscope.errors import refusal
+from isoscope.ledger import HIDDEN, Ledger, made
+
+__all__ = ["Draft", "draft_path", "pending"]
+
+_FRESH = 3600.0
+_log = logging.getLogger(__name__)
+
+
+def draft_path(path: Path) -> Path:
+    """Where the output `path` grows."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def pending(path: Path) -> bool:
+    """Whether an unfinished output of this name waits to be resumed."""
+    return (draft_path(path) / HIDDEN / "plan.json").is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An output on its way: `root` holds its files, `ledger` says which are done.
+
+    With `ledger.closed` nothing is missing but, perhaps, the name.
+    """
+
+    path: Path
+    root: Path
+    ledger: Ledger
+
+    @classmethod
+    def open(
+        cls, path: Path, fingerprint: Mapping[str, Any], *, resume: bool = False, file: str | None = None
+    ) -> Draft:
+        """Start a draft, or go on with the one that is there, or with the finished output.
+
+        Args:
+            path: the output's final name.
+            fingerprint: all that decides its bytes.
+            resume: go on; else an older draft is removed.
+            file: where in the output the finished ledger lies.
+
+        Raises:
+            DataError: if a living process writes there, or resuming would mix two plans.
+        """
+        root = draft_path(path)
+        _restore(path)
+        if resume and (found := cls._resumed(path, root, fingerprint, file)):
+            return found
+        _sweep(root)
+        made(root)
+        (root / HIDDEN).mkdir(exist_ok=True)
+        _take(root)
+        return cls(path, root, Ledger.begin(root, fingerprint))
+
+    @classmethod
+    def _resumed(cls, path: Path, root: Path, fingerprint: Mapping[str, Any], file: str | None) -> Draft | None:
+        if (ledger := Ledger.resume(root, fingerprint, file)) is not None:
+            _join(root)
+            return cls(path, root, ledger)
+        if file is None or not path.exists():
+            return None
+        if (finished := Ledger.resume(path, fingerprint, file)) is None:
+            raise refusal(path, "a finished output without a ledger", "one to resume", "replace it with --overwrite")
+        return cls(path, path, finished)
+
+    def beat(self) -> None:
+        """Show that somebody is at work here."""
+        with contextlib.suppress(OSError):
+            os.utime(_lease(self.root))
+
+    def leave(self) -> None:
+        """Keep the draft for whoever resumes."""
+        if _said(self.root).get("token") == _token(os.getpid()):
+            _lease(self.root).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove the draft."""
+        if self.root != self.path:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def publish(self) -> None:
+        """Give the output its name; an older one steps aside first, and goes only when the new one stands."""
+        if self.root == self.path:
+            return
+        shutil.rmtree(self.root / HIDDEN, ignore_errors=True)
+        aside = _aside(self.path)
+        if self.path.exists():
+            self.path.rename(aside)
+        self.root.rename(self.path)
+        sync_folder(self.path.parent)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
+def _restore(path: Path) -> None:
+    """Undo, or finish, a `publish` that was killed between its two renames."""
+    aside = _aside(path)
+    if aside.is_dir() and not path.exists():
+        aside.rename(path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sweep(root: Path) -> None:
+    """Remove an older draft of ours, if nobody is at work there."""
+    if not root.exists():
+        return
+    if not root.is_dir() or (any(root.iterdir()) and not (root / HIDDEN).is_dir()):
+        raise refusal(root, "something that is no draft of ours", "a free name", "move it away")
+    if (who := _holder(root)) is not None:
+        raise refusal(root, f"a draft that {who} is writing", "nobody at work", "wait for it, or stop it")
+    shutil.rmtree(root)
+
+
+def _join(root: Path) -> None:
+    """Go on with a draft: alone, after sweeping what a kill left half-written, or beside whoever is at work there."""
+    if (who := _holder(root)) is not None:
+        _log.warning("%s writes %s too; both will write the same", who, root.name)
+        return
+    (root / HIDDEN).mkdir(exist_ok=True)
+    _take(root)
+    for orphan in root.rglob(".*.partial"):
+        if orphan.is_file():
+            orphan.unlink(missing_ok=True)
+
+
+def _lease(root: Path) -> Path:
+    return root / HIDDEN / "lease.json"
+
+
+def _take(root: Path) -> None:
+    pid = os.getpid()
+    write_json(_lease(root), {"host": socket.gethostname(), "pid": pid, "token": _token(pid)})
+
+
+@cache
+def _token(_pid: int) -> str:
+    """What tells this process from others of its number, which is given again, as to the first of each container."""
+    return secrets.token_hex(8)
+
+
+def _said(root: Path) -> dict[str, Any]:
+    try:
+        return read_json(_lease(root))
+    except (OSError, ValueError):
+        return {}
+
+
+def _holder(root: Path) -> str | None:
+    """The living process that holds the lease, in words; a kill leaves leases behind."""
+    said = _said(root)
+    try:
+        stale = time.time() - _lease(root).stat().st_mtime > _FRESH
+    except OSError:
+        return None
+    if stale or not said or (said.get("host") == socket.gethostname() and not _lives(said)):
+        return None
+    return f"process {said.get('pid')} on {said.get('host')}"
+
+
+def _lives(said: Mapping[str, Any]) -> bool:
+    pid = said.get("pid")
+    if pid == os.getpid():
+        return bool(said.get("token") == _token(pid))
+    if os.name == "nt" or not isinstance(pid, int):  # there, signal 0 would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,191 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from isoscope import draft as drafts
+from isoscope.draft import Draft, draft_path, pending
+from isoscope.errors import DataError
+from isoscope.ledger import HIDDEN, Ledger, differences, identity
+
+PLAN = {"model": "abc", "tile": {"core": 512, "halo": 96}, "shape": (1, 2)}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = Ledger.begin(tmp_path, PLAN)
+    made.put("p", {"c/0": b"pixels", "c/1": b"more"}, seen=[0, 1])
+    return made
+
+
+def refused(*args, **words):
+    with pytest.raises(DataError) as caught:
+        Draft.open(*args, **words)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_part_is_done_when_marker_and_files_agree(tmp_path, ledger):
+    assert ledger.holds("p")
+    assert not ledger.holds("q")
+    assert ledger.marker("p")["seen"] == [0, 1]
+    again = Ledger.resume(tmp_path, PLAN)
+    assert again.holds("p")
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("content", [b"", b"pixel", b"pixelz", b"pixels!", None])
+def test_what_changed_on_the_disk_is_not_done(tmp_path, ledger, content):
+    (tmp_path / "c/0").unlink()
+    if content is not None:
+        (tmp_path / "c/0").write_bytes(content)
+    assert not ledger.holds("p")
+    ledger.put("p", {"c/0": b"pixels", "c/1": b"more"})
+    assert ledger.holds("p")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"plan": "other", "files": {"c/0": [6, 1]}}', "{}"])
+def test_a_marker_that_is_torn_or_anothers_is_none(tmp_path, ledger, text):
+    (tmp_path / HIDDEN / "markers" / "p.json").write_text(text)
+    assert not ledger.holds("p")
+    assert ledger.marker("p") is None
+
+
+def test_another_plan_is_refused_by_the_keys_that_differ(tmp_path, ledger):
+    changed = {**PLAN, "tile": {"core": 256, "halo": 96}, "input": "x"}
+    with pytest.raises(DataError) as caught:
+        Ledger.resume(tmp_path, changed)
+    said = str(caught.value)
+    assert "tile.core was 512, now 256" in said
+    assert 'input was null, now "x"' in said
+    assert "halo" not in said
+    assert "--overwrite" in said
+    assert differences(PLAN, PLAN) == []
+
+
+def test_a_future_ledger_is_refused(tmp_path, ledger):
+    plan = tmp_path / HIDDEN / "plan.json"
+    plan.write_text(plan.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(DataError, match="format 2"):
+        Ledger.resume(tmp_path, PLAN)
+
+
+def test_closing_gathers_the_markers(tmp_path, ledger):
+    with pytest.raises(DataError, match="no marker of q"):
+        ledger.close("done.json", ["p", "q"])
+    ledger.close("done.json", ["p"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "done.json"]
+    done = Ledger.resume(tmp_path, PLAN, "done.json")
+    assert done.holds("p")
+    assert not done.holds("q")
+    (tmp_path / "c/0").write_bytes(b"pixelz")
+    assert not done.holds("p")
+    done.put("p", {"c/0": b"pixels"})
+    assert done.holds("p")
+    assert not (tmp_path / HIDDEN).exists()
+
+
+def test_a_folder_that_went_away_is_not_made_again(tmp_path):
+    ledger = Ledger.begin(tmp_path / "a", PLAN)
+    (tmp_path / "a").rename(tmp_path / "b")
+    with pytest.raises(DataError, match="another process"):
+        ledger.put("p", {"c/0": b"pixels"})
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_an_input_is_known_by_names_sizes_and_times(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x").write_text("1")
+    first = identity(tmp_path / "a")
+    assert identity(tmp_path / "a") == first
+    assert identity(tmp_path / "a/x") != first
+    os.utime(tmp_path / "a/x", (1, 1))
+    assert identity(tmp_path / "a") != first
+
+
+def test_a_draft_is_found_again_and_swept_otherwise(tmp_path):
+    out = tmp_path / "new" / "a.zarr"
+    first = Draft.open(out, PLAN)
+    first.ledger.put("p", {"x": b"1"})
+    first.leave()
+    assert pending(out)
+    torn = first.root / ".x.12-ab.partial"
+    torn.write_text("")
+    second = Draft.open(out, PLAN, resume=True)
+    assert second.ledger.holds("p")
+    assert not torn.exists()
+    second.leave()
+    third = Draft.open(out, {"other": 1})
+    assert not third.ledger.holds("p")
+    third.discard()
+    assert not list(out.parent.iterdir())
+    assert not pending(out)
+
+
+def test_a_living_process_keeps_its_draft(tmp_path, caplog):
+    out = tmp_path / "a.zarr"
+    first = Draft.open(out, PLAN)
+    first.ledger.put("p", {"x": b"1"})
+    assert f"process {os.getpid()}" in refused(out, PLAN)
+    beside = Draft.open(out, PLAN, resume=True)
+    assert "writes .a.zarr.partial too" in caplog.text
+    assert beside.ledger.holds("p")
+    old = time.time() - 7200
+    os.utime(first.root / HIDDEN / "lease.json", (old, old))
+    Draft.open(out, PLAN).discard()
+
+
+def test_the_lease_of_the_dead_binds_nobody(tmp_path):
+    out = tmp_path / "a.zarr"
+    code = f"from isoscope.draft import Draft; import os; Draft.open(__import__('pathlib').Path({str(out)!r}), {{}})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (draft_path(out) / HIDDEN / "lease.json").exists()
+    Draft.open(out, PLAN).leave()
+    lease = draft_path(out) / HIDDEN / "lease.json"
+    mine = {"host": drafts.socket.gethostname(), "pid": os.getpid(), "token": "of an earlier process of this number"}
+    lease.write_text(json.dumps(mine))
+    Draft.open(out, PLAN).discard()
+
+
+def test_what_is_not_ours_is_left_alone(tmp_path):
+    out = tmp_path / "a.zarr"
+    draft_path(out).mkdir()
+    (draft_path(out) / "thesis.doc").write_text("")
+    assert "no draft of ours" in refused(out, PLAN)
+    (draft_path(out) / "thesis.doc").unlink()
+    Draft.open(out, PLAN).discard()
+
+
+def test_a_kill_between_the_two_renames_loses_neither_output(tmp_path):
+    out = tmp_path / "a.zarr"
+    out.mkdir()
+    (out / "old").touch()
+    draft = Draft.open(out, PLAN)
+    draft.leave()
+    out.rename(tmp_path / ".a.zarr.replaced")
+    draft = Draft.open(out, PLAN, resume=True)
+    assert (out / "old").exists()
+    draft.publish()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+    assert not list(out.iterdir())
+
+
+def test_a_finished_output_is_resumed_only_by_its_own_plan(tmp_path):
+    out = tmp_path / "a.zarr"
+    draft = Draft.open(out, PLAN, file="done.json")
+    draft.ledger.put("p", {"x": b"1"})
+    draft.ledger.close("done.json", ["p"])
+    draft.publish()
+    again = Draft.open(out, PLAN, resume=True, file="done.json")
+    assert again.root == out
+    assert again.ledger.holds("p")
+    again.publish()
+    again.discard()
+    assert (out / "x").exists()
+    assert "model was" in refused(out, {**PLAN, "model": "z"}, resume=True, file="done.json")
+    (out / "done.json").unlink()
+    assert "without a ledger" in refused(out, PLAN, resume=True, file="done.json")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
