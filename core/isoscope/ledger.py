@@ -73,7 +73,7 @@ class Ledger:
             raise refusal(self.root, "nothing there", "the draft", "another process finished or removed it: look there")
         for name, content in files.items():
             keep(self.root / name, content)
-        sums = {name: [len(content), zlib.crc32(content)] for name, content in files.items()}
+        sums = {name: [len(content), zlib.crc32(content)] for name, content in sorted(files.items())}
         if self.closed is None:
             write_json(self._marker(part), {"plan": self._hash, "files": sums, **facts})
 

@@ -43,10 +43,18 @@ def _average(squares: NDArray[Any], count: int) -> NDArray[Any]:
 
 
 def _rounded(squares: NDArray[Any], count: int) -> NDArray[Any]:
-    """By quotients and remainders: the sum of four 64-bit integers would not fit in 64 bits."""
-    quotients = squares // count
-    left = (squares - quotients * squares.dtype.type(count)).sum((-3, -1), dtype=np.int64)
-    mean = quotients.sum((-3, -1), dtype=squares.dtype) + (left // count).astype(squares.dtype)
-    twice = 2 * (left % count)
-    up = (twice > count) | ((twice == count) & (mean % 2 == 1))
-    return np.asarray(mean + up.astype(squares.dtype))
+    mean, left = (_divided if squares.dtype.itemsize < 8 else _divided_wide)(squares, count)
+    up = (2 * left > count) | ((2 * left == count) & (mean % 2 == 1))
+    return np.asarray((mean + up.astype(mean.dtype)).astype(squares.dtype))
+
+
+def _divided(squares: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Quotient and remainder of the sum of each square by the number of its pixels."""
+    return np.divmod(squares.sum((-3, -1), dtype=np.int64), count)
+
+
+def _divided_wide(squares: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The same by the quotients and remainders of each pixel: the sum of 64-bit integers may not fit in 64 bits."""
+    quotients, rest = np.divmod(squares, squares.dtype.type(count))
+    more, left = np.divmod(rest.sum((-3, -1), dtype=squares.dtype), squares.dtype.type(count))
+    return quotients.sum((-3, -1), dtype=squares.dtype) + more, left

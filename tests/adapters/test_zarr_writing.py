@@ -1,0 +1,408 @@
+"""Writing zarr: pyramids, versions, resuming after whatever a kill, a disk or a person did to the draft."""
+
+import json
+import shutil
+import threading
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import ome_zarr_models.v04
+import ome_zarr_models.v05
+import pytest
+import zarr
+
+from isoscope.draft import draft_path
+from isoscope.errors import DataError
+from isoscope.ledger import HIDDEN
+from isoscope.reading import ReadOptions
+from isoscope.shrinking import shrink
+from isoscope.volume import Box, Header, Layout
+from isoscope_zarr.pyramid import levels
+from isoscope_zarr.store import zarr as zarr_store
+from isoscope_zarr.writer import LEDGER
+
+STORE, OLD = zarr_store(), zarr_store(version="0.4")
+LAYOUT = Layout((1, 1, 1, 64, 64), (1, 1, 1, 32, 32), levels=3)
+PLAN = {"model": "abc"}
+
+
+def random(shape, dtype="uint8", seed=0):
+    return np.random.default_rng(seed).integers(0, 250, shape).astype(dtype)
+
+
+def header(array, **words):
+    return Header(**({"name": "image", "shape": array.shape, "dtype": array.dtype, "axes": "TCZYX"} | words))
+
+
+def begin(path, array, layout=LAYOUT, store=STORE, plan=PLAN, resume=False, **words):
+    return store.create(path, header(array, **words), layout, fingerprint=plan, resume=resume)
+
+
+def parts(sink):
+    return list(sink._levels[0].boxes())
+
+
+def fill(sink, array, skip=()):
+    """Write what is not there; how much that was."""
+    todo = [box for box in parts(sink) if box not in skip and not sink.written(box)]
+    for box in todo:
+        sink.write(box, array[box.slices])
+    return len(todo)
+
+
+def write(path, array, layout=LAYOUT, store=STORE, **words):
+    sink = begin(path, array, layout, store, **words)
+    fill(sink, array)
+    sink.close()
+    return path
+
+
+def contents(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def whole(path, **options):
+    (volume,) = STORE.open(path, ReadOptions(**options))
+    return volume.read(Box.whole(volume.header.shape))
+
+
+def numpy_means(values):
+    """An independent mean over 2 x 2, the last row and column repeated where they are odd."""
+    pad = [(0, 0)] * 3 + [(0, n % 2) for n in values.shape[3:]]
+    even = np.pad(values, pad, mode="edge").astype(object)
+    sums = even[..., ::2, ::2] + even[..., 1::2, ::2] + even[..., ::2, 1::2] + even[..., 1::2, 1::2]
+    if values.dtype.kind == "f":
+        return (sums / 4).astype(np.float64).astype(values.dtype)
+    quotients, left = sums // 4, sums % 4
+    up = (left > 2) | ((left == 2) & (quotients % 2 == 1))
+    return (quotients + up).astype(values.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "int64", "uint64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3), (3, 1), (3, 3), (2, 5), (127, 131), (64, 128)])
+def test_every_level_is_the_mean_of_the_one_before(tmp_path, size, dtype):
+    rng = np.random.default_rng(1)
+    info = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else None
+    shape = (1, 2, 1, *size)
+    values = rng.integers(info.min, info.max, shape, dtype, endpoint=True) if info else rng.normal(0, 9, shape)
+    array = values.astype(dtype)
+    path = write(tmp_path / "a.ome.zarr", array)
+    for level in range(1, min(2, max(size) // 2) + 1):
+        array, small = numpy_means(array), whole(path, level=level)
+        assert small.dtype == array.dtype
+        if dtype == "float64":
+            np.testing.assert_allclose(small, array, rtol=0, atol=1e-12)
+        else:
+            np.testing.assert_array_equal(small, array)
+
+
+@pytest.mark.parametrize("factor", [1, 3, 5, 16])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+def test_squares_of_any_side_become_their_mean(factor, dtype):
+    array = random((2, 17, 23), dtype) - np.dtype(dtype).type(100 if dtype == "int64" else 0)
+    small = shrink(array, factor)
+    assert (small.shape, small.dtype) == ((2, -(-17 // factor), -(-23 // factor)), array.dtype)
+    for (k, y, x), value in np.ndenumerate(small):
+        square = array[k, y * factor : (y + 1) * factor, x * factor : (x + 1) * factor].astype(np.float64)
+        assert value == pytest.approx(square.mean() if dtype == "float32" else round(square.mean()), rel=1e-6)
+
+
+def test_infinities_and_nan_of_a_float_image_stay_where_they_are(tmp_path):
+    array = np.ones((1, 1, 1, 8, 8), "float32")
+    array[..., 0, 0], array[..., 0, 1], array[..., 4, 4] = np.inf, -np.inf, np.nan
+    small = whole(write(tmp_path / "a.zarr", array), level=1)[0, 0, 0]
+    assert np.isnan(small[0, 0])
+    assert np.isnan(small[2, 2])
+    assert np.isnan(small).sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("side", "wanted", "shapes"),
+    [
+        (256, None, [256]),
+        (257, None, [257, 129]),
+        (1031, None, [1031, 516, 258, 129]),
+        (2000, 1, [2000]),
+        (5, 9, [5, 3, 2, 1]),
+        (1, 9, [1]),
+    ],
+)
+def test_levels_go_on_until_they_are_small(side, wanted, shapes):
+    made = levels(header(np.zeros((1, 1, 1, 1, side), "u1")), Layout((1,) * 5, (1,) * 5, levels=wanted), "0.5")
+    assert [level.shape[4] for level in made] == shapes
+    assert {level.shape[3] for level in made} == {1}
+
+
+def test_fewer_than_one_level_is_refused(tmp_path):
+    with pytest.raises(DataError, match="got 0 levels"):
+        begin(tmp_path / "a.zarr", random((1, 1, 1, 8, 8)), Layout((1,) * 5, (1,) * 5, levels=0))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("store", [STORE, OLD], ids=["0.5", "0.4"])
+@pytest.mark.parametrize("words", [{}, {"pixel_size": (2.0, 0.5, 0.25), "channels": ("a", "b", "c")}, {"rgb": True}])
+def test_the_models_of_ome_accept_every_level(tmp_path, store, words):
+    array = random((1, 3, 2, 131, 97))
+    path = write(tmp_path / "a.ome.zarr", array, store=store, **words)
+    version = ome_zarr_models.v04 if store is OLD else ome_zarr_models.v05
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        group = zarr.open_group(path, mode="r")
+        image = version.Image.from_zarr(group)
+        assert sorted(name for name, _ in group.members()) == ["0", "1", "2"]
+    said = image.attributes if store is OLD else image.ome_attributes
+    _, y, x = words.get("pixel_size", (1.0, 1.0, 1.0))
+    for n, dataset in enumerate(said.multiscales[0].datasets):
+        step, *moved = dataset.coordinateTransformations
+        assert tuple(step.scale[3:]) == (y * 2**n, x * 2**n)
+        assert [tuple(m.translation[3:]) for m in moved] == [(y * (2**n - 1) / 2, x * (2**n - 1) / 2)] * (n > 0)
+        assert group[dataset.path].shape[3:] == (-(-131 // 2**n), -(-97 // 2**n))
+    np.testing.assert_array_equal(whole(path), array)
+    (volume,) = STORE.open(path)
+    assert (volume.header.rgb, volume.header.channels) == (words.get("rgb", False), words.get("channels", ()))
+
+
+def test_the_old_version_is_unsharded_with_slashes(tmp_path):
+    array = random((1, 1, 1, 70, 70), ">u2")
+    path = write(tmp_path / "a.ome.zarr", array.astype("uint16"), Layout((1, 1, 1, 64, 64), (1, 1, 1, 32, 32)), OLD)
+    assert sum(p.is_file() and not p.name.startswith(".") for p in (path / "0").rglob("*")) == 9 + 1
+    assert (path / "0/0/0/0/2/2").is_file()
+    document = json.loads((path / "0/.zarray").read_text())
+    assert (document["zarr_format"], document["dimension_separator"]) == (2, "/")
+    np.testing.assert_array_equal(whole(path), array)
+
+
+@pytest.mark.parametrize("store", [STORE, OLD], ids=["0.5", "0.4"])
+def test_what_an_abort_left_is_resumed_to_the_same_bytes(tmp_path, store):
+    array = random((1, 2, 1, 150, 130))
+    straight = contents(write(tmp_path / "s" / "a.zarr", array, store=store, channels=("a", "b")))
+    path = tmp_path / "a.zarr"
+    sink = begin(path, array, store=store, channels=("a", "b"))
+    for box in parts(sink)[:7]:
+        sink.write(box, array[box.slices])
+    sink.abort()
+    sink.abort()
+    assert not path.exists()
+    sink = begin(path, array, store=store, resume=True, channels=("a", "b"))
+    assert fill(sink, array) == 18 - 7
+    sink.close()
+    assert contents(path) == straight
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "s"]
+
+
+def draft_of(path, array, count=None):
+    sink = begin(path, array)
+    for box in parts(sink)[:count]:
+        sink.write(box, array[box.slices])
+    sink.abort()
+    return draft_path(path)
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGES = {
+    "marker gone": lambda d: (d / HIDDEN / "markers/0.c.0.0.0.1.1.json").unlink(),
+    "marker torn": lambda d: (d / HIDDEN / "markers/0.c.0.0.0.1.1.json").write_text('{"pl'),
+    "shard gone": lambda d: (d / "0/c/0/0/0/1/1").unlink(),
+    "shard cut": lambda d: (d / "0/c/0/0/0/1/1").write_bytes((d / "0/c/0/0/0/1/1").read_bytes()[:99]),
+    "shard empty": lambda d: (d / "0/c/0/0/0/1/1").write_bytes(b""),
+    "bit flipped": lambda d: flip(d / "0/c/0/0/0/1/1"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_only_what_was_damaged_is_done_again(tmp_path, damage):
+    array = random((1, 1, 1, 150, 130))
+    straight = contents(write(tmp_path / "s.zarr", array))
+    draft = draft_of(tmp_path / "a.zarr", array)
+    (draft / "0/c/0/0/0/1/.1.77-ab.partial").write_bytes(b"torn")
+    DAMAGES[damage](draft)
+    sink = begin(tmp_path / "a.zarr", array, resume=True)
+    assert fill(sink, array) == 1
+    sink.close()
+    assert contents(tmp_path / "a.zarr") == straight
+    assert not list(tmp_path.rglob("*partial*"))
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_kill_while_closing_is_resumed(tmp_path, monkeypatch, moment):
+    array = random((1, 1, 1, 150, 130))
+    straight = contents(write(tmp_path / "s.zarr", array))
+    sink = begin(tmp_path / "a.zarr", array)
+    fill(sink, array)
+    ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer._windows", "isoscope.ledger.write_text",
+            "isoscope.ledger.shutil.rmtree", "isoscope.draft.Draft.publish", "isoscope.draft.sync_folder"]  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(ends[moment], lambda *_, **__: 1 / 0)
+        with pytest.raises((DataError, ZeroDivisionError)):
+            sink.close()
+    sink.abort()
+    sink = begin(tmp_path / "a.zarr", array, resume=True)
+    assert fill(sink, array) == 0
+    sink.close()
+    assert contents(tmp_path / "a.zarr") == straight
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "s.zarr"]
+
+
+def test_damaged_pyramid_parts_are_made_again(tmp_path, monkeypatch):
+    array = random((1, 1, 1, 150, 130))
+    straight = contents(write(tmp_path / "s.zarr", array))
+    sink = begin(tmp_path / "a.zarr", array)
+    fill(sink, array)
+    with monkeypatch.context() as patched:
+        patched.setattr("isoscope_zarr.writer._windows", lambda *_: 1 / 0)
+        with pytest.raises(DataError):
+            sink.close()
+    sink.abort()
+    flip(draft_path(tmp_path / "a.zarr") / "1/c/0/0/0/0/1")
+    sink = begin(tmp_path / "a.zarr", array, resume=True)
+    sink.close()
+    assert contents(tmp_path / "a.zarr") == straight
+
+
+def refused(path, array, *args, **words):
+    with pytest.raises(DataError) as caught:
+        begin(path, array, *args, resume=True, **words)
+    assert "\n" not in str(caught.value)
+    assert "--overwrite" in str(caught.value)
+    return str(caught.value)
+
+
+def test_another_plan_or_layout_is_refused_by_name(tmp_path):
+    array = random((1, 1, 1, 150, 130))
+    path = tmp_path / "a.zarr"
+    draft_of(path, array, 2)
+    assert 'model was "abc", now "abd"' in refused(path, array, plan={"model": "abd"})
+    assert "layout.dtype" in refused(path, array.astype("uint16"))
+    assert "layout.shape" in refused(path, array[..., :-1])
+    assert "layout.levels was 3, now 1" in refused(path, array, Layout(LAYOUT.shard, LAYOUT.chunk, levels=1))
+    assert "layout.version" in refused(path, array, store=OLD)
+    sink = begin(path, array, plan={"model": "abd"})
+    assert not any(sink.written(box) for box in parts(sink))
+    sink.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_store_is_verified_and_repaired_in_place(tmp_path):
+    array = random((1, 1, 1, 150, 130))
+    path = write(tmp_path / "a.zarr", array)
+    straight = contents(path)
+    flip(path / "0/c/0/0/0/2/0")
+    sink = begin(path, array, resume=True)
+    assert fill(sink, array) == 1
+    sink.close()
+    assert contents(path) == straight
+    sink = begin(path, array, resume=True)
+    sink.discard()
+    assert contents(path) == straight
+    assert "model was" in refused(path, array, plan={"model": "z"})
+    (path / LEDGER).unlink()
+    assert "without a ledger" in refused(path, array)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_the_ledger_names_every_shard_with_size_and_checksum(tmp_path):
+    path = write(tmp_path / "a.zarr", random((1, 1, 1, 150, 130)))
+    ledger = json.loads((path / LEDGER).read_text())
+    named = {name: size for files in ledger["parts"].values() for name, (size, _) in files.items()}
+    shards = {p.relative_to(path).as_posix(): p.stat().st_size for p in path.rglob("c/**/*") if p.is_file()}
+    assert named == shards
+    assert ledger["fingerprint"]["model"] == "abc"
+
+
+def test_without_a_fingerprint_nothing_stays(tmp_path):
+    array = random((1, 1, 1, 64, 64))
+    sink = begin(tmp_path / "a.zarr", array, plan=None)
+    sink.write(Box.whole(array.shape), array)
+    assert not sink.written(Box.whole(array.shape))
+    sink.abort()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="fingerprint"):
+        begin(tmp_path / "a.zarr", array, plan=None, resume=True)
+
+
+def test_an_image_with_holes_does_not_close(tmp_path):
+    array = random((1, 1, 1, 150, 130))
+    sink = begin(tmp_path / "a.zarr", array)
+    fill(sink, array, skip=parts(sink)[3:5])
+    with pytest.raises(ValueError, match="2 shards were never written"):
+        sink.close()
+    sink.abort()
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_two_sinks_may_write_the_same_shards_at_once(tmp_path):
+    array = random((1, 1, 1, 150, 130))
+    straight = contents(write(tmp_path / "s.zarr", array))
+    first = begin(tmp_path / "a.zarr", array)
+    second = begin(tmp_path / "a.zarr", array, resume=True)
+
+    def all_of(sink):
+        for box in parts(sink):
+            sink.write(box, array[box.slices])
+
+    work = [threading.Thread(target=all_of, args=(sink,)) for sink in (first, second, first, second)]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    first.close()
+    with pytest.raises(DataError, match="another process"):
+        second.write(parts(second)[0], array[parts(second)[0].slices])
+    second.abort()
+    assert contents(tmp_path / "a.zarr") == straight
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "s.zarr"]
+
+
+def test_contrast_is_that_of_all_shards_however_they_were_written(tmp_path):
+    array = random((1, 2, 1, 150, 130), "float32")
+    array[0, 1] += 500
+    array[0, 0, 0, 149, 129] = -7
+    draft_of(tmp_path / "a.zarr", array, 10)
+    sink = begin(tmp_path / "a.zarr", array, resume=True, channels=("a", "b"))
+    fill(sink, array)
+    sink.close()
+    channels = json.loads((tmp_path / "a.zarr/zarr.json").read_text())["attributes"]["ome"]["omero"]["channels"]
+    expected = [(float(array[0, c].min()), float(array[0, c].max())) for c in range(2)]
+    assert [(c["window"]["start"], c["window"]["end"]) for c in channels] == expected
+
+
+def test_memory_stays_that_of_a_few_shards(tmp_path):
+    shape, side = (1, 1, 1, 4096, 4096), 512
+    zeros = np.zeros((1, 1, 1, side, side), "uint16")
+    layout = Layout(zeros.shape, (1, 1, 1, 256, 256))
+    sink = STORE.create(tmp_path / "a.zarr", Header("a", shape, zeros.dtype), layout, fingerprint=PLAN)
+    tracemalloc.start()
+    for box in parts(sink):
+        sink.write(box, zeros)
+    sink.close()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * zeros.nbytes < np.prod(shape) * 2
+
+
+def test_a_disk_that_refuses_leaves_something_to_resume(tmp_path, monkeypatch):
+    array = random((1, 1, 1, 150, 130))
+    sink = begin(tmp_path / "a.zarr", array)
+    first, second = parts(sink)[:2]
+    sink.write(first, array[first.slices])
+
+    def full(self, *_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(DataError, match="No space left"):
+            sink.write(second, array[second.slices])
+    sink.abort()
+    sink = begin(tmp_path / "a.zarr", array, resume=True)
+    assert [sink.written(box) for box in (first, second)] == [True, False]
+    sink.discard()
+    shutil.rmtree(tmp_path / "a.zarr", ignore_errors=True)
+    assert not list(tmp_path.iterdir())
