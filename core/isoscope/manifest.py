@@ -20,20 +20,7 @@ from isoscope.parameters import one_line
 from isoscope.roles import ROLES, Item, Manifest, Origin, Role
 from isoscope.volume import Volume
 
-__all__ = [
-    "NAME",
-    "ROLES",
-    "Item",
-    "Manifest",
-    "Origin",
-    "Role",
-    "check",
-    "leaks",
-    "read",
-    "volume",
-    "volumes",
-    "write",
-]
+__all__ = ["NAME", "check", "leaks", "read", "volume", "volumes", "write"]
 
 NAME = "manifest.json"
 _log = logging.getLogger(__name__)

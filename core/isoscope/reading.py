@@ -109,7 +109,7 @@ def choose_series(path: object, options: ReadOptions, found: Sequence[T]) -> T:
 
 
 @dataclass(frozen=True, slots=True)
-class Adjusted:
+class _Adjusted:
     """A volume with some of its channels, or with another pixel size."""
 
     volume: Volume
@@ -148,7 +148,7 @@ def adjust(volume: Volume, options: ReadOptions, path: object) -> Volume:
         header = _selected(header, kept)
     if options.pixel_size is not None:
         header = replace(header, pixel_size=_sized(header, options.pixel_size, path), unit="micrometer")
-    return Adjusted(volume, header, kept)
+    return _Adjusted(volume, header, kept)
 
 
 def _indices(header: Header, wanted: Sequence[int | str], path: object) -> tuple[int, ...]:

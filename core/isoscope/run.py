@@ -31,6 +31,9 @@ _CALIBRATION_SIDE = 10
 """Added to a sampler's side, so that calibration patches are a stream of their own."""
 
 
+_PREPARATION = 8
+
+
 class Run:
     """One training run: its parts, where they are saved, and how they are restored.
 
@@ -53,8 +56,10 @@ class Run:
         self.method = cast("Any", build(kinds.methods, recipe.method, *self.domains, Terms(recipe.losses), patch))
         self.device = device.pick()
         self.method.to(self.device, memory_format=torch.channels_last)
-        self.average = Average({d: self.method.generator(d) for d in self.method.directions}, t.average)
         self.samplers, self.calibration = self._samplers(source, target)
+        if hasattr(self.method, "prepare"):
+            self.method.prepare(*(self._many_patches(d) for d in ("a2b", "b2a")))
+        self.average = Average({d: self.method.generator(d) for d in self.method.directions}, t.average)
         self.pace = Pace.fixed(t.steps)
         self.clock = Clock()
         self.history = HistoryFile(folder / "history.csv", ["step", "u", *recipe.losses, "discriminators"])
@@ -82,6 +87,11 @@ class Run:
         """Each live generator with its calibration patches."""
         for direction in self.method.directions:
             yield self.method.generator(direction), self._calibration_patches(direction)
+
+    def _many_patches(self, direction: str) -> Tensor:
+        """Several calibration batches, for estimates that need more than statistics of activations do."""
+        sampler = self.calibration[0 if direction == "a2b" else 1]
+        return torch.cat([sampler(k) for k in range(_PREPARATION)]).to(self.device)
 
     def _calibration_patches(self, direction: str) -> Tensor:
         patches = self.calibration[0 if direction == "a2b" else 1](0)

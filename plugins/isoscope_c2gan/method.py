@@ -90,7 +90,15 @@ class C2GAN(nn.Module):
             "generators": [*self.forward_net.parameters(), *self.backward_net.parameters(), *self.terms.parameters()],
             "discriminators": list(self.discriminators.parameters()),
         }
-        return {k: torch.optim.Adam(p, lr=self.rate, betas=betas, fused=True) for k, p in groups.items() if p}
+        learning = {k: [p for p in params if p.requires_grad] for k, params in groups.items()}
+        return {k: torch.optim.Adam(p, lr=self.rate, betas=betas, fused=True) for k, p in learning.items() if p}
+
+    def prepare(self, patches_a: Tensor, patches_b: Tensor) -> None:
+        """Let generators that estimate something from the two sets do so."""
+        pairs = ((self.forward_net, patches_a, patches_b), (self.backward_net, patches_b, patches_a))
+        for network, inputs, outputs in pairs:
+            if hasattr(network, "fit"):
+                cast("Any", network).fit(inputs, outputs)
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Adam for the generators, Adam for the discriminators."""
