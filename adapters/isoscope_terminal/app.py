@@ -10,17 +10,15 @@ from typing import Annotated
 
 import typer
 
-from isoscope.errors import IsoscopeError
 from isoscope_terminal import demo, evaluate, init, look, plugins, predict, train
-from isoscope_terminal.voice import complain, listen
+from isoscope_terminal.manners import mannered, session
+from isoscope_terminal.voice import complain, steady_streams, told
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="isoscope", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
-)
+app = typer.Typer(name="isoscope", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for command in (demo.demo, look.info, init.init, train.train, predict.predict, evaluate.evaluate):
-    app.command()(command)
+    app.command()(mannered(command))
 app.add_typer(plugins.app, name="plugins")
 
 
@@ -33,6 +31,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
+@mannered
 def isoscope(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
@@ -44,17 +43,6 @@ def isoscope(
     """Learn to turn one kind of microscopy image into another, without paired examples."""
 
 
-def _told(error: Exception) -> tuple[str, int]:
-    """One line for an error, and the exit code: 2 where only the user can mend it, 1 where we must."""
-    if isinstance(error, IsoscopeError):
-        label = "" if error.exit_code == 130 else "error: "
-        return f"{label}{error}", error.exit_code
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"error: {error.filename}: {error.strerror}", 2
-    cause = f"{type(error).__name__}: {error}"
-    return f"internal error: {cause} (run again with --debug for the traceback)", 1
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
@@ -63,16 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("ISOSCOPE_DEBUG", "") not in ("", "0")
-    listen(debug)
+    steady_streams()
+    with session(given, debug):
+        _obey([a for a in given if a != "--debug"], debug)
+
+
+def _obey(arguments: list[str], debug: bool) -> None:
     try:
-        app(args=[a for a in given if a != "--debug"], prog_name="isoscope")
+        app(args=arguments, prog_name="isoscope")
     except KeyboardInterrupt:
         complain("stopped")
         sys.exit(130)
     except Exception as error:  # the last line of defence: whatever went wrong is told in one line
         if debug:
             traceback.print_exc()
-        text, code = _told(error)
+        text, code = told(error)
         complain(text)
         sys.exit(code)
 

@@ -55,12 +55,11 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Train, predict and score on real tissue in a few minutes: learn the colours of a stain from unpaired images."""
     from isoscope import samples
 
-    voice, places = Voice(as_json, quiet), _Places(out)
+    voice, places = Voice(as_json), _Places(out)
     given = samples.sample(task)
     _check(out, overwrite)
     images = _written(given, places)
@@ -68,7 +67,7 @@ def demo(
         f"real images are in {out}: source.png (grey), target.png (colour, other tissue), held_out.png, truth.png"
     )
     _trained(images, places, task, minutes, seed, voice, overwrite)
-    prediction = _predicted(images["held_out"], places, quiet)
+    prediction = _predicted(images["held_out"], places)
     scores = _scores(given, prediction, images["truth"])
     _kept(scores, places)
     _compared(images["held_out"], prediction, images["truth"], places.image("comparison"))
@@ -119,7 +118,7 @@ def _trained(
     run_training(proposal.recipe, sides, places.run, voice, overwrite=overwrite)
 
 
-def _predicted(held_out: Volume, places: _Places, quiet: bool) -> Volume:
+def _predicted(held_out: Volume, places: _Places) -> Volume:
     """The held-out image through tiles into OME-Zarr, opened again."""
     from isoscope import inference
     from isoscope.sources import open_one, store_for_writing
@@ -127,7 +126,7 @@ def _predicted(held_out: Volume, places: _Places, quiet: bool) -> Volume:
     model = inference.load(places.run).model
     plan = inference.plan(model, held_out, tile=_TILE)
     sink = store_for_writing(places.prediction).create(places.prediction, plan.header, plan.layout)
-    with stoppable() as stop, Live("predicting", quiet) as live:
+    with stoppable() as stop, Live("predicting") as live:
         inference.stream(plan, model, held_out, sink, progress=live.update, stop=stop)
     return open_one(places.prediction)[0]
 

@@ -9,6 +9,7 @@ import typer
 from isoscope_terminal import options
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
+from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
 
 __all__ = ["evaluate", "number"]
@@ -21,9 +22,11 @@ _NAMES = {
 }  # fmt: skip
 
 
+@reads("prediction", "truth", "baseline")
 def evaluate(
     prediction: Annotated[str, typer.Argument(help=f"What is scored: {_WHERE}.")],
     truth: Annotated[str, typer.Argument(help=f"What it should be: {_WHERE}; paired by sorted order.")],
+    reading: Reading,
     baseline: Annotated[str | None, typer.Option("--baseline", help="What was there before: the input.")] = None,
     data_range: Annotated[
         tuple[float, float] | None,
@@ -32,16 +35,15 @@ def evaluate(
     norm: Annotated[str, typer.Option(help="Divisor of NRMSE: range, mean or euclidean.")] = "range",
     labels: Annotated[bool, typer.Option("--labels", help="The images are masks or label maps.")] = False,
     as_json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Measure how far predictions are from the truth, beside the untreated input if it is given."""
     from isoscope import evaluation
     from isoscope.sources import open_all
 
-    predictions, truths = open_all(prediction), open_all(truth)
-    before = open_all(baseline) if baseline else None
+    predictions, truths = open_all(prediction, reading.of("prediction")), open_all(truth, reading.of("truth"))
+    before = open_all(baseline, reading.of("baseline")) if baseline else None
     done = 0
-    with Live("evaluating", quiet) as live:
+    with Live("evaluating") as live:
 
         def progress(name: str) -> None:
             nonlocal done
@@ -51,7 +53,7 @@ def evaluate(
         report = evaluation.evaluate(
             predictions, truths, before, data_range=data_range, norm=norm, labels=labels, progress=progress
         )
-    Voice(as_json, quiet).deliver(report) if as_json else _tables(Voice(), report)
+    Voice(as_json).deliver(report) if as_json else _tables(Voice(), report)
 
 
 def number(value: float | None, digits: int = 3) -> str:

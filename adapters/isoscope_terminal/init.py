@@ -12,6 +12,7 @@ import typer
 from isoscope.errors import DataError
 from isoscope_terminal import options
 from isoscope_terminal.facts import describe, domain_facts, mismatches, preset_reason
+from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
 from isoscope_terminal.wishes import gathered
 
@@ -46,10 +47,12 @@ _NOTES = {
 Sides = tuple[list["Volume"], list["Volume"]]
 
 
+@reads("source", "target")
 def init(
     task: Annotated[str, typer.Argument(help="What to learn, such as denoise; see `isoscope plugins`.")],
     source: options.Source,
     target: options.Target,
+    reading: Reading,
     out: Annotated[Path, typer.Option("--out", "-o", help="Recipe to write.")] = Path("recipe.yaml"),
     preset: options.Preset = None,
     set_: options.Set = None,
@@ -64,7 +67,7 @@ def init(
     if out.exists() and not (overwrite and out.is_file()):
         raise DataError(f"{out} exists; choose another --out, or --overwrite it")
     asked = gathered(None, {}, set_ or [], {})
-    sides = open_all(source), open_all(target)
+    sides = open_all(source, reading.of("source")), open_all(target, reading.of("target"))
     proposal = propose(*sides, task=task, preset=preset, user=asked)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, _commented(proposal, sides, preset_reason(preset, None, proposal.recipe.preset)))

@@ -2,116 +2,136 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isoscope.errors import IsoscopeError
 from isoscope_terminal import options
+from isoscope_terminal.bars import bars
+from isoscope_terminal.facts import counted
+from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from isoscope.reading import ReadOptions
     from isoscope.volume import Volume
 
 __all__ = ["info"]
 
-_QUANTILES = (0.0, 0.01, 0.5, 0.99, 1.0)
-_BOXES = 16
-_SIDE = 512
+_MOST = 8
+"""Images that are looked into one by one; a set of more is looked at as a whole."""
 
 
+@reads()
 def info(
     path: Annotated[str, typer.Argument(help="A file, a store, a folder or a quoted glob.")],
+    reading: Reading,
     as_json: options.Json = False,
 ) -> None:
-    """Say what images are: size, axes, type, pixel size, channels, grey values and how much of them is content."""
-    from isoscope.sources import open_all
+    """Say what images are: size, axes, type, pixel size, channels, grey values and how much of them is content.
 
-    facts = [_facts(volume) for volume in open_all(path)]
+    Only samples are read, so that it takes no longer for large images.
+    """
+    document = _looked_at(path, reading.of())
+    voice = Voice(as_json)
     if as_json:
-        Voice(as_json).deliver({"images": facts})
+        voice.deliver(document)
     else:
-        Voice().say("\n\n".join(_page(f) for f in facts))
+        voice.show("\n\n".join(_pages(document)))
 
 
-def _facts(volume: Volume) -> dict[str, Any]:
-    h = volume.header
-    return {
-        "name": h.name, "shape": list(h.shape), "axes": h.axes, "dtype": str(h.dtype),
-        "pixel_size_zyx": list(h.pixel_size) if h.pixel_size else None, "unit": h.unit if h.pixel_size else None,
-        "channels": list(h.channels),
-        "rgb": h.rgb, **_grey_values(volume), **_content(volume),
-    }  # fmt: skip
+def _looked_at(where: str, options: ReadOptions) -> dict[str, Any]:
+    """Facts of the first images each, of the others what their files say, and of the set as a whole."""
+    from isoscope.sources import find, open_one
+    from isoscope_terminal.measured import levels, measured, stated
+
+    images: list[dict[str, Any]] = []
+    volumes: list[Volume] = []
+    for path in find(where):
+        for volume in open_one(path, options):
+            facts = stated(volume)
+            if len(volumes) < _MOST:
+                facts |= {"levels": levels(path, options), **measured([volume])}
+            images.append(facts)
+            volumes.append(volume)
+    return {"images": images, "set": _set(volumes)}
 
 
-def _boxes(volume: Volume) -> list[NDArray[Any]]:
-    """A seeded sample of the volume, each [C, h, w]."""
-    import numpy as np
+def _set(volumes: Sequence[Volume]) -> dict[str, Any] | None:
+    """What training would see in several images of one kind; for one image, and for a mixture, nothing."""
+    from isoscope.errors import DataError
+    from isoscope.survey import check_alike
+    from isoscope_terminal.measured import measured
 
-    from isoscope.volume import Box
-
-    t, c, z, *size = volume.header.shape
-    rng, boxes = np.random.default_rng(0), []
-    for index in rng.permutation(t * z)[:_BOXES]:
-        i, k = divmod(int(index), z)
-        y, x = (int(rng.integers(0, max(1, n - _SIDE + 1))) for n in size)
-        stop = (i + 1, c, k + 1, min(y + _SIDE, size[0]), min(x + _SIDE, size[1]))
-        boxes.append(volume.read(Box((i, 0, k, y, x), stop))[0, :, 0])
-    return boxes
-
-
-def _grey_values(volume: Volume) -> dict[str, Any]:
-    """Quantiles per channel over the sample, and the fraction of values that are no numbers."""
-    import numpy as np
-
-    boxes = _boxes(volume)
-    channels = [np.concatenate([box[c].ravel() for box in boxes]) for c in range(len(boxes[0]))]
-    finite = [values[np.isfinite(values)] for values in channels]
-    return {
-        "quantiles": {f"{q:g}": [_quantile(values, q) for values in finite] for q in _QUANTILES},
-        "not_finite": 1 - sum(map(len, finite)) / sum(map(len, channels)),
-    }
-
-
-def _quantile(values: NDArray[np.generic], q: float) -> float | None:
-    import numpy as np
-
-    return float(np.quantile(values.astype(np.float64), q)) if values.size else None
-
-
-def _content(volume: Volume) -> dict[str, Any]:
-    """Foreground fraction, threshold and polarity as training would see them; nothing where they cannot be told."""
-    from isoscope.recipe import DomainRecipe
-    from isoscope.survey import survey
-
+    if len(volumes) == 1:
+        return None
     try:
-        domain = survey([volume], DomainRecipe(), volume.header.name)
-    except IsoscopeError as error:
-        return {"foreground": None, "threshold": None, "polarity": None, "note": str(error)}
-    polarity = {1: "bright", -1: "dark", 0: "undetermined"}[domain.polarity]
-    return {"foreground": domain.foreground, "threshold": domain.threshold, "polarity": polarity, "note": None}
+        check_alike(volumes, "the images")
+    except DataError as error:
+        return {"images": len(volumes), "note": str(error)}
+    return {"images": len(volumes), **measured(volumes)}
 
 
 _LABELS = {
     "shape": "shape (TCZYX)", "axes": "axes in the file", "dtype": "type", "pixel_size_zyx": "pixel size (z, y, x)",
-    "unit": "unit", "channels": "channels", "rgb": "RGB", "not_finite": "NaN or infinite",
-    "foreground": "content, fraction", "threshold": "content, threshold", "polarity": "content is", "note": "note",
+    "unit": "unit", "channels": "channels", "rgb": "RGB", "chunk": "chunk (TCZYX)", "shard": "shard (TCZYX)",
+    "not_finite": "NaN or infinite", "foreground": "content, fraction", "threshold": "content, threshold",
+    "polarity": "content is", "note": "note",
 }  # fmt: skip
 
 
-def _page(facts: dict[str, Any]) -> str:
-    """One image, a fact per line; what is not known is left out."""
-    lines = [facts["name"]]
-    lines += [f"  {label:22}{_said(facts[key])}" for key, label in _LABELS.items() if facts[key] not in (None, [])]
-    for q, values in facts["quantiles"].items():
-        lines.append(f"  {f'{float(q):.0%} of values up to':22}{_said(values)}")
-    return "\n".join(lines)
+def _pages(document: Mapping[str, Any]) -> Iterator[str]:
+    images, whole = document["images"], document["set"]
+    for facts in images[:_MOST]:
+        yield "\n".join([facts["name"], *_lines(facts)])
+    if images[_MOST:]:
+        yield "\n".join(f"{f['name']}  {_said(f['shape'])}  {f['dtype']}" for f in images[_MOST:])
+    if whole is not None:
+        yield "\n".join([f"all {counted(whole['images'], 'image')} together", *_lines(whole)])
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """One image or set, a fact per line; what is not known is left out."""
+    known = {key: facts.get(key) for key in _LABELS}
+    yield from (f"  {_LABELS[key]:22}{_said(value)}" for key, value in known.items() if value not in (None, []))
+    if len(facts.get("levels", [])) > 1:
+        yield f"  {'levels (y, x)':22}" + ", ".join(f"{n}: {y} x {x}" for n, (*_, y, x) in enumerate(facts["levels"]))
+    for q, values in facts.get("quantiles", {}).items():
+        yield f"  {f'{float(q):.0%} of values up to':22}{_said(values)}"
+    yield from _drawn(facts)
+    yield from _tasks(facts.get("tasks", {}))
+
+
+def _drawn(facts: Mapping[str, Any]) -> Iterator[str]:
+    """A histogram for each of the first channels."""
+    names = ["red", "green", "blue"] if facts.get("rgb") else facts.get("channels") or []
+    found = facts.get("histograms", [])
+    for channel, counts in enumerate(found[:3]):
+        if counts is not None:
+            name = "" if len(found) == 1 else f" of {names[channel] if channel < len(names) else f'channel {channel}'}"
+            yield f"  histogram{name}, square roots of counts"
+            yield from (f"    {line}" for line in bars(counts["counts"]))
+            low, high = _said(counts["low"]), _said(counts["high"])
+            yield f"    {low}{high:>{max(1, len(counts['counts']) - len(low))}}"
+
+
+def _tasks(tasks: Mapping[str, Any]) -> Iterator[str]:
+    for name, sides in tasks.items():
+        for side, answer in sides.items():
+            yield f"  {f'{name}, as {side}':22}{_answer(answer)}"
+
+
+def _answer(answer: Mapping[str, Any]) -> str:
+    if not answer["fits"]:
+        return f"no: {answer['why_not']}"
+    sets = "".join(f", {key}={str(value).lower()}" for key, value in answer["sets"].items())
+    return f"yes, with {answer['with']}{sets}"
 
 
 def _said(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_said, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Direction", "Json", "Minutes", "Out", "Overwrite", "Preset", "Quiet", "Seed", "Set", "Source", "Target"]
+from isoscope.errors import RecipeError
+
+__all__ = [
+    "Direction", "Json", "Minutes", "Out", "Overwrite", "Preset", "Seed", "Set", "Source", "Target", "either",
+]  # fmt: skip
 
 _WHERE = "a file, a store, a folder or a quoted glob"
 
@@ -26,4 +30,14 @@ Minutes = Annotated[float | None, typer.Option("--minutes", help="Train about th
 Direction = Annotated[str, typer.Option("--direction", help="a2b or b2a.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what isoscope wrote there before.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks.")]
+
+
+def either(**given: bool) -> None:
+    """Refuse options that exclude one another.
+
+    Raises:
+        RecipeError: if more than one of them was given.
+    """
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if len(names) > 1:
+        raise RecipeError(f"got {' and '.join(names)}; expected one of them; leave the other out")

@@ -5,19 +5,32 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from isoscope.errors import DataError, PluginError
 
 if TYPE_CHECKING:
-    from isoscope.inference import Plan
-    from isoscope.volume import Volume
+    from isoscope.volume import Box, Header, Layout, Volume
+    from isoscope_terminal.readers import Reading
 
-__all__ = ["Item", "check_places", "check_writable", "opened", "place"]
+__all__ = ["Item", "Plan", "check_places", "check_writable", "finished", "opened", "place"]
 
 _FALLBACK = ".ome.zarr"
+_RESUMABLE = (".ome.zarr", ".zarr")
+
+
+class Plan(Protocol):
+    """What is known of an output before it is computed: a prediction's plan, or a conversion's."""
+
+    @property
+    def header(self) -> Header:
+        """What it will be."""
+
+    @property
+    def layout(self) -> Layout:
+        """How it will be cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +41,33 @@ class Item:
     path: Path
 
 
-def opened(inputs: Sequence[str]) -> list[Item]:
-    """Every image behind the inputs, in order.
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A volume whose header also says how the user had it read."""
+
+    volume: Volume
+    header: Header
+
+    def read(self, box: Box, /) -> Any:
+        return self.volume.read(box)
+
+
+def opened(inputs: Sequence[str], reading: Reading) -> list[Item]:
+    """Every image behind the inputs, in order; how they were asked to be read goes into the output's attributes.
 
     Raises:
         DataError: if one of them is nothing, or not an image.
     """
     from isoscope.sources import find, open_one
 
-    return [Item(volume, path) for where in inputs for path in find(where) for volume in open_one(path)]
+    options, asked = reading.of(), reading.facts()
+    found = [(volume, path) for where in inputs for path in find(where) for volume in open_one(path, options)]
+    return [Item(_told(volume, asked) if asked else volume, path) for volume, path in found]
+
+
+def _told(volume: Volume, asked: dict[str, Any]) -> Volume:
+    attributes = {**volume.header.attributes, "read_as": asked}
+    return _Told(volume, replace(volume.header, attributes=attributes))
 
 
 def _written() -> list[str]:
@@ -106,7 +137,12 @@ def check_writable(plan: Plan, name: str) -> None:
         store_for_writing(path).create(path, plan.header, plan.layout).abort()
 
 
-def check_places(places: Sequence[Path], items: Sequence[Item], overwrite: bool) -> None:
+def finished(path: Path, resume: bool) -> bool:
+    """Whether a resumed command leaves an output alone: OME-Zarr tells itself whether it is the same, others cannot."""
+    return resume and path.exists() and _suffix(path) not in _RESUMABLE
+
+
+def check_places(places: Sequence[Path], items: Sequence[Item], overwrite: bool, resume: bool = False) -> None:
     """Refuse to write over an input, over anything without --overwrite, and over a folder that is no image.
 
     Raises:
@@ -118,7 +154,7 @@ def check_places(places: Sequence[Path], items: Sequence[Item], overwrite: bool)
             home = path.resolve()
             if home == given or given in home.parents or home in given.parents:
                 raise DataError(f"the output {path} lies in the input {given} or holds it; choose another --out")
-        if path.exists():
+        if path.exists() and not resume:
             _check_replaceable(path, overwrite)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from isoscope_terminal.manners import manners, write_down
 from isoscope_terminal.voice import console
 
 if TYPE_CHECKING:
@@ -44,18 +46,18 @@ class Live:
 
     Args:
         label: what is being done.
-        quiet: show nothing.
     """
 
-    def __init__(self, label: str, quiet: bool = False) -> None:
-        self._label, self._quiet = label, quiet
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._console = console(stderr=True)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._last = time.monotonic() - _EVERY + 1.0  # the first plain line after a second, then every ten
+        self._finished = False
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._quiet:
+        if self._console.is_terminal and not self._console.is_dumb_terminal and not manners.quiet:
             self._bar = _bar(self._console)
             self._task = self._bar.add_task(self._label, total=None, detail="")
             self._bar.start()
@@ -71,9 +73,17 @@ class Live:
         """Say how far it is; cheap enough to be called at every step."""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, detail=detail)
-        elif not self._quiet and (done >= total or time.monotonic() - self._last >= _EVERY):
-            self._last = time.monotonic()
-            self._console.print(f"{self._label} {done}/{total}  {detail}".rstrip(), soft_wrap=True)
+        ended = done >= total and not self._finished
+        if ended or time.monotonic() - self._last >= _EVERY:
+            self._last, self._finished = time.monotonic(), done >= total
+            self._line(f"{self._label} {done}/{total}  {detail}".rstrip())
+
+    def _line(self, text: str) -> None:
+        """A line for the log file, and for whoever reads stderr without a bar; nobody has to."""
+        write_down(text)
+        if self._bar is None and not manners.quiet:
+            with contextlib.suppress(OSError):
+                self._console.print(text, soft_wrap=True)
 
     def training(self, p: Progress) -> None:
         """Say how far a training run is."""

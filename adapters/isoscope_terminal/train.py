@@ -13,6 +13,7 @@ import typer
 from isoscope_terminal import options
 from isoscope_terminal.facts import counted, domains_said, preset_reason
 from isoscope_terminal.progress import Live
+from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.stopping import stoppable
 from isoscope_terminal.voice import Voice, complain
 from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
@@ -33,10 +34,12 @@ class _Last:
     progress: Progress | None = None
 
 
+@reads("source", "target")
 def train(
     source: options.Source,
     target: options.Target,
     out: options.Out,
+    reading: Reading,
     recipe: Annotated[
         Path | None, typer.Argument(metavar="[RECIPE.yaml]", help="As `isoscope init` writes it.")
     ] = None,
@@ -49,7 +52,6 @@ def train(
     overwrite: options.Overwrite = False,
     set_: options.Set = None,
     as_json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Learn to turn images like SOURCE into images like TARGET, without pairs.
 
@@ -58,17 +60,17 @@ def train(
     from isoscope.sources import open_all
     from isoscope.training import check_folder
 
-    voice = Voice(as_json, quiet)
+    voice = Voice(as_json)
     more = duration_keys(steps, minutes, seed)
     asked = gathered(recipe, {"task": task, "preset": preset}, set_ or [], more)
     check_folder(out, resume, overwrite)
     if resume:
         given = {k: v for k, v in (("task", task), ("preset", preset)) if v}
         settled = stored_recipe(out, asked | given)
-        sides = open_all(source), open_all(target)
+        sides = open_all(source, reading.of("source")), open_all(target, reading.of("target"))
         voice.say(f"going on with {out} as its recipe.yaml says")
     else:
-        sides = open_all(source), open_all(target)
+        sides = open_all(source, reading.of("source")), open_all(target, reading.of("target"))
         settled = _proposed(asked, task, preset, sides, voice)
     last = run_training(settled, sides, out, voice, resume=resume, overwrite=overwrite)
     _summary(voice, out, settled, last)
@@ -103,7 +105,7 @@ def run_training(
 
     voice.say(_announcement(recipe, out))
     last = _Last()
-    with stoppable() as stop, Live("training", voice.quiet) as live:
+    with stoppable() as stop, Live("training") as live:
         training.train(
             recipe, *sides, out, report=_both(live.training, last), stop=stop, preview=_preview, resume=resume,
             overwrite=overwrite,

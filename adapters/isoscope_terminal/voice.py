@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import logging
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from isoscope.errors import IsoscopeError
+from isoscope_terminal.manners import manners, write_down
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Voice", "complain", "console", "listen"]
-
-_WIDE = 160
+__all__ = ["Voice", "can_write", "complain", "console", "speak", "steady_streams", "told"]
 
 
 def console(stderr: bool = False) -> Console:
-    """A console on the stream as it is now; wide where nobody looks at it, so that tables are not cut."""
-    from rich.console import Console
+    """A console on the stream as it is now."""
+    from isoscope_terminal.screen import screen  # rich takes a while, and not every command draws
 
-    made = Console(stderr=stderr, highlight=False, markup=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, markup=False, width=_WIDE)
+    return screen(stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +34,28 @@ class Voice:
 
     Attributes:
         as_json: stdout carries one JSON document and nothing else; what people read goes to stderr.
-        quiet: only results are said.
     """
 
     as_json: bool = False
-    quiet: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        """Only results are wanted."""
+        return manners.quiet
 
     def say(self, text: str) -> None:
         """Tell something on the way."""
-        if not self.quiet:
-            console(stderr=self.as_json).print(text, soft_wrap=True)
+        write_down(text)
+        if not manners.quiet:
+            self.show(text)
+
+    def show(self, text: str) -> None:
+        """Print what was asked for, quiet or not."""
+        console(stderr=self.as_json).print(text, soft_wrap=True)
 
     def finish(self, text: str, document: dict[str, Any]) -> None:
         """Tell the result: the document with --json, else the text."""
+        write_down(text)
         self.deliver(document) if self.as_json else typer.echo(text)
 
     def deliver(self, document: Any) -> None:
@@ -63,22 +74,40 @@ class Voice:
         console(stderr=self.as_json).print(drawn)
 
 
+def speak(text: str) -> None:
+    """Say one line on stderr, whatever the text holds, if anybody is still there to read it."""
+    with contextlib.suppress(OSError):
+        typer.echo("isoscope: " + " ".join(text.split()), err=True)
+
+
 def complain(text: str) -> None:
-    """Say one line on stderr, whatever the text holds."""
-    typer.echo("isoscope: " + " ".join(text.split()), err=True)
+    """Say one line on stderr, and write it down."""
+    write_down(text)
+    speak(text)
 
 
-class _Lines(logging.Handler):
-    """Log records as single lines on whatever stderr is at that moment (a live display may have taken it over)."""
+def told(error: Exception) -> tuple[str, int]:
+    """One line for an error, and the exit code: 2 where only the user can mend it, 1 where we must."""
+    if isinstance(error, IsoscopeError):
+        label = "" if error.exit_code == 130 else "error: "
+        return f"{label}{error}", error.exit_code
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"error: {error.filename}: {error.strerror}", 2
+    cause = f"{type(error).__name__}: {error}"
+    return f"internal error: {cause} (run again with --debug for the traceback)", 1
 
-    def emit(self, record: logging.LogRecord) -> None:
-        complain(f"{record.levelname.lower()}: {record.getMessage()}")
+
+def steady_streams() -> None:
+    """Write what a terminal's encoding has no sign for as an escape, instead of failing: file names can be anything."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
-def listen(debug: bool) -> None:
-    """Show log records from WARNING on; warnings of Python libraries only when debugging."""
-    root = logging.getLogger()
-    root.handlers = [_Lines()]
-    root.setLevel(logging.INFO if debug else logging.WARNING)
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").setLevel(logging.WARNING if debug else logging.CRITICAL)
+def can_write(text: str) -> bool:
+    """Whether stdout's encoding has signs for all of a text."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

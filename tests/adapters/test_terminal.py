@@ -44,9 +44,8 @@ def blobs(side=48, seed=0, channels=None, dark=True):
 
 
 @pytest.fixture
-def isoscope(capsys, monkeypatch):
+def isoscope(capsys):
     """Run the command line in this process: (exit code, stdout, stderr)."""
-    monkeypatch.setattr(app, "listen", lambda debug: None)
 
     def run(*arguments):
         with pytest.raises(SystemExit) as left:
@@ -112,10 +111,10 @@ def test_usage_errors_leave_with_2(isoscope, arguments):
 
 
 def test_internal_errors_are_one_line_with_1(isoscope, monkeypatch):
-    def broken(where):
+    def broken(where, *options):
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr("isoscope.sources.open_all", broken)
+    monkeypatch.setattr("isoscope.sources.find", broken)
     code, out, err = isoscope("info", "x.png")
     assert (code, out) == (1, "")
     assert err == (
@@ -359,7 +358,7 @@ def test_plugins_show_for_people(isoscope):
     code, out, _ = isoscope("plugins", "show", "loss", "lsgan")
     assert code == 0
     assert "label" in out
-    assert "no parameters" in isoscope("plugins", "show", "store", "zarr")[1]
+    assert "no parameters" in isoscope("plugins", "show", "store", "tiff")[1]
 
 
 def test_plugins_show_refuses_with_suggestion(refused):

@@ -67,11 +67,6 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True)
-def quiet_logging(monkeypatch):
-    monkeypatch.setattr(app, "listen", lambda debug: None)
-
-
 @pytest.fixture
 def isoscope(capsys):
     """Run the command line in this process: (exit code, stdout, stderr)."""
@@ -104,10 +99,8 @@ def sides(home):
 def trained(tmp_path_factory):
     """A folder with images and a run of four steps. Not to be written to."""
     home = write_images(tmp_path_factory.mktemp("trained"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "listen", lambda debug: None)
-        options = ["--out", home / "run", "--task", "coloration", "--preset", "cpu", "--steps", "4", "--quiet"]
-        assert called("train", *sides(home), *options, *SETTINGS) == 0
+    options = ["--out", home / "run", "--task", "coloration", "--preset", "cpu", "--steps", "4", "--quiet"]
+    assert called("train", *sides(home), *options, *SETTINGS) == 0
     return home
 
 
@@ -180,7 +173,7 @@ def test_many_images_become_a_folder_with_their_suffixes(isoscope, trained, tmp_
     code, out, err = isoscope("predict", trained / "run", inputs, "--out", tmp_path / "out", "--tiling", "feathered")
     assert code == 0
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "b.ome.tif", "c.ome.zarr"}
-    assert "3/3 c" in err
+    assert "3 of 3 images: c" in err
     assert "wrote 3 images" in out
 
 
@@ -251,6 +244,66 @@ def test_predict_refuses_nan_and_leaves_nothing(isoscope, trained, tmp_path):
     assert "NaN" in err
     assert err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["bad.tif"]
+
+
+def test_an_image_that_fails_stops_only_itself(isoscope, trained, tmp_path):
+    inputs = tmp_path / "in put ü"
+    inputs.mkdir()
+    for name, value in (("a", 0), ("b", np.nan), ("c", 0)):
+        write(inputs / f"{name}.tif", tissue(3).astype(np.float32) + np.float32(value))
+    code, out, err = isoscope("predict", trained / "run", inputs, "--out", tmp_path / "out", "--json")
+    document = json.loads(out)
+    assert code == 2
+    assert document["failed"] == 1
+    assert [bool(image["error"]) for image in document["images"]] == [False, True, False]
+    assert sum(line.startswith("isoscope: error: b holds NaN") for line in err.splitlines()) == 1
+    assert "failed" in err
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.tif", "c.tif"}
+
+
+def test_predictions_tell_how_their_input_was_read(isoscope, trained, tmp_path):
+    stack = write(tmp_path / "in.tif", np.stack([tissue(3), tissue(4)]), "ZYX")
+    out = tmp_path / "p.ome.zarr"
+    options = ["--axes", "CYX", "--channels", "1", "--pixel-size", "0.5,0.5"]
+    assert isoscope("predict", trained / "run", stack, "--out", out, *options)[0] == 0
+    header = open_one(out)[0].header
+    assert header.attributes["read_as"] == {"axes": "CYX", "pixel_size": [0.5, 0.5], "channels": ["1"]}
+    assert header.pixel_size == (1.0, 0.5, 0.5)
+
+
+def test_a_prediction_that_was_stopped_goes_on(isoscope, refused, trained, tmp_path, monkeypatch):
+    from isoscope import inference
+
+    write(tmp_path / "in.ome.zarr", np.stack([tissue(n) for n in range(3)]), "ZYX")
+    command = ["predict", trained / "run", tmp_path / "in.ome.zarr", "--out", tmp_path / "p.ome.zarr"]
+    real, calls = inference.run, []
+
+    def dying(plan, job, model, frames):
+        calls.append(job)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device", "p.ome.zarr")
+        return real(plan, job, model, frames)
+
+    monkeypatch.setattr(inference, "run", dying)
+    assert "No space left" in refused(*command)
+    assert "--resume and --overwrite" in refused(*command, "--resume", "--overwrite")
+    code, out, _ = isoscope(*command, "--resume", "--json")
+    assert code == 0
+    assert json.loads(out)["images"][0]["resumed_shards"] == 2
+    assert len(calls) == 4
+    assert isoscope(*command, "--resume")[0] == 0
+    assert len(calls) == 4
+    assert "begun otherwise" in refused(*command, "--resume", "--tile", "8")
+
+
+def test_resuming_keeps_finished_pictures(isoscope, trained, tmp_path):
+    command = ["predict", trained / "run", trained / "new.png", "--out", tmp_path / "p.png"]
+    assert isoscope(*command)[0] == 0
+    before = (tmp_path / "p.png").stat().st_mtime_ns
+    code, out, _ = isoscope(*command, "--resume")
+    assert code == 0
+    assert "kept" in out
+    assert (tmp_path / "p.png").stat().st_mtime_ns == before
 
 
 # --- stopping

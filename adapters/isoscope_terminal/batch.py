@@ -1,0 +1,123 @@
+"""Many images, one after another: what fails stops only itself, and is told at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from isoscope.errors import Interrupted
+from isoscope_terminal.facts import counted
+from isoscope_terminal.progress import Live
+from isoscope_terminal.stopping import stoppable
+from isoscope_terminal.voice import Voice, complain, told
+
+if TYPE_CHECKING:
+    from isoscope.volume import Box, Sink
+
+__all__ = ["Tidy", "Work", "run_all", "summary"]
+
+Progress = Callable[[int], None]
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done for one image.
+
+    Attributes:
+        name: of the image.
+        output: what is written.
+        size: parts of the work, for the progress.
+        do: does it, given what is told how many parts are done and what says whether to stop; facts for the report.
+        done_before: the output is there and stays as it is.
+    """
+
+    name: str
+    output: Path
+    size: int
+    do: Callable[[Progress, Stop], Mapping[str, Any]]
+    done_before: bool = False
+
+
+def run_all(works: Sequence[Work], label: str) -> list[dict[str, Any]]:
+    """Do everything; seconds and facts of each, or the `error` that ended it and its exit `code`.
+
+    Raises:
+        IsoscopeError: that of the only image.
+        Interrupted: after Ctrl-C; what is finished stays.
+    """
+    reports: list[dict[str, Any]] = []
+    total, before = sum(work.size for work in works), 0
+    with stoppable() as stop, Live(label) as live:
+        for number, work in enumerate(works, 1):
+            detail = work.name if len(works) == 1 else f"{number} of {counted(len(works), 'image')}: {work.name}"
+
+            def progress(done: int, start: int = before, detail: str = detail) -> None:
+                live.update(start + done, total, detail)
+
+            reports.append(_one(work, progress, stop, alone=len(works) == 1))
+            before += work.size
+            progress(work.size)
+    return reports
+
+
+def _one(work: Work, progress: Progress, stop: Stop, alone: bool) -> dict[str, Any]:
+    if work.done_before:
+        return {"seconds": 0.0, "kept": True, "error": None}
+    started = time.monotonic()
+    try:
+        facts = work.do(progress, stop)
+    except Exception as error:
+        if alone or isinstance(error, Interrupted):
+            raise
+        text, code = told(error)
+        return {"error": text.removeprefix("error: "), "code": code}
+    return {**facts, "seconds": round(time.monotonic() - started, 3), "kept": False, "error": None}
+
+
+class Tidy:
+    """A sink that, given up, keeps for --resume what of its output is written, and leaves nothing of any other.
+
+    Args:
+        sink: where the shards go.
+        first: the shard that is written first.
+    """
+
+    def __init__(self, sink: Sink, first: Box) -> None:
+        self._sink, self._first = sink, first
+        self.write, self.written, self.close, self.discard = sink.write, sink.written, sink.close, sink.discard
+
+    def abort(self) -> None:
+        """Stop here."""
+        self._sink.abort() if self._sink.written(self._first) else self._sink.discard()
+
+
+def summary(voice: Voice, done: str, reports: Sequence[Mapping[str, Any]], document: dict[str, Any]) -> None:
+    """Tell what became of every image, and leave with the exit code of the failures.
+
+    Raises:
+        Exit: if any failed: 1 if one of them was our fault, else 2.
+    """
+    failed = [r for r in reports if r.get("error")]
+    if len(reports) > 1 and not voice.quiet:
+        columns = ["image", "output", "seconds", "clipped", ""]
+        voice.table(columns, [_row(r) for r in reports])
+    for report in failed:
+        complain(f"error: {report['error']}")
+    left = f"; {len(failed)} failed" if failed else ""
+    voice.finish(done.format(counted(len(reports) - len(failed), "image")) + left, {**document, "failed": len(failed)})
+    if failed:
+        raise typer.Exit(min(r["code"] for r in failed))
+
+
+def _row(report: Mapping[str, Any]) -> list[str]:
+    if report.get("error"):
+        return [report["name"], "-", "-", "-", "failed"]
+    clipped = report.get("clipped_fraction")
+    share = "-" if clipped is None else f"{clipped:.2%}"
+    return [report["name"], report["output"], f"{report['seconds']:.1f}", share, "kept" if report["kept"] else "done"]
