@@ -36,17 +36,17 @@ class ImageStore:
         return [open_volume(path, options)]
 
     def create(
-        self, path: Path, header: Header, _layout: Layout, /, *,
-        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,  # noqa: ARG002 (gathered in memory)
+        self, path: Path, header: Header, layout: Layout, /, *,
+        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,
     ) -> Sink:  # fmt: skip
-        """Start a PNG of one plane with one or three channels of 8 or 16 bits; none outlives being stopped.
+        """Start a PNG of one plane with one or three channels of 8 or 16 bits.
 
         Raises:
             DataError: if PNG cannot hold such an image.
         """
         from isoscope_images.writer import PngSink
 
-        return PngSink(path, header)
+        return PngSink(path, header, layout, fingerprint=fingerprint, resume=resume)
 
 
 def images() -> ImageStore:

@@ -1,20 +1,22 @@
-"""Gather a picture in memory and write it as PNG in one go."""
+"""Gather a picture, in memory or in a draft that can be resumed, and write it as PNG in one go."""
 
 from __future__ import annotations
 
 import json
 import struct
 import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
-import numpy as np
 from numpy.typing import NDArray
 
 from isoscope.durable import publish
 from isoscope.errors import DataError, blame, refusal
-from isoscope.volume import Box, Header
+from isoscope.gathering import gather
+from isoscope.volume import Box, Header, Layout
 
 __all__ = ["PngSink"]
 
@@ -26,30 +28,36 @@ _REMEDY = "free space or choose another place"
 class PngSink:
     """One picture on its way into a PNG file. Threads may write different boxes at once."""
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(
+        self, path: Path, header: Header, layout: Layout, *,
+        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,
+    ) -> None:  # fmt: skip
+        if resume and fingerprint is None:
+            raise ValueError("resuming needs the fingerprint that the picture was begun with")
         _check(path, header)
         self._path = path
         self._note = _chunk(b"tEXt", b"isoscope\0" + _notes(header))
-        self._values: NDArray[Any] | None = np.zeros(header.shape, header.dtype)
+        self._ended = False
         with blame(path, "cannot be created", _REMEDY):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._held = gather(path, header, replace(layout, levels=1), fingerprint=fingerprint, resume=resume)
 
     def write(self, box: Box, values: NDArray[Any], /) -> None:
         """Keep one box until `close`."""
-        if self._values is None:
+        if self._ended:
             raise ValueError(f"{self._path} is closed")
-        self._values[box.slices] = values
+        self._held.write(box, values)
 
-    def written(self, _box: Box, /) -> bool:
-        """Never: a picture is gathered in memory."""
-        return False
+    def written(self, box: Box, /) -> bool:
+        """Whether the box is kept in a draft, byte for byte."""
+        return not self._ended and self._held.written(box)
 
     def close(self) -> None:
         """Write the file under a temporary name, then move it into place."""
-        if self._values is None:
+        if self._ended:
             return
         with blame(self._path, "cannot be written", _REMEDY):
-            planes = self._values[0, :, 0]
+            (volume,) = self._held.levels()
+            planes = volume.read(Box.whole(volume.header.shape))[0, :, 0]  # the encoder takes only whole pictures
             picture = planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0)
             encoded = bytes(imagecodecs.png_encode(picture.copy()))  # it refuses the strides of a transposed view
             content = encoded[:_AFTER_HEADER] + self._note + encoded[_AFTER_HEADER:]
@@ -57,12 +65,16 @@ class PngSink:
         self.discard()
 
     def abort(self) -> None:
-        """Forget what was gathered."""
-        self._values = None
+        """Stop here; what was gathered on disk stays if it was given a fingerprint to resume by."""
+        if not self._ended:
+            self._held.abort()
+            self._ended = True
 
     def discard(self) -> None:
         """Forget what was gathered."""
-        self.abort()
+        if not self._ended:
+            self._held.discard()
+            self._ended = True
 
 
 def _check(path: Path, header: Header) -> None:

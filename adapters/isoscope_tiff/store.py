@@ -37,17 +37,17 @@ class TiffStore:
         return [open_volume(path, options)]
 
     def create(
-        self, path: Path, header: Header, _layout: Layout, /, *,
-        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,  # noqa: ARG002
+        self, path: Path, header: Header, layout: Layout, /, *,
+        fingerprint: Mapping[str, Any] | None = None, resume: bool = False,
     ) -> Sink:  # fmt: skip
         """Start an image; `.ome.tif` becomes OME-TIFF, `.tif` what ImageJ opens, if it can hold the grey values.
 
         Raises:
-            DataError: if TIFF cannot hold such an image.
+            DataError: if TIFF cannot hold such an image, or what is there was begun with another fingerprint.
         """
         from isoscope_tiff.writer import TiffSink
 
-        return TiffSink(path, header)
+        return TiffSink(path, header, layout, fingerprint=fingerprint, resume=resume)
 
 
 def tiff() -> TiffStore:

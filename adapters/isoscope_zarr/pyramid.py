@@ -14,13 +14,11 @@ from zarr.storage import LocalStore
 
 from isoscope.errors import DataError
 from isoscope.ledger import Ledger
-from isoscope.shrinking import shrink
-from isoscope.volume import Box, Header, Layout, Shape
+from isoscope.shrinking import pyramid, shrink
+from isoscope.volume import Box, Header, Layout
 from isoscope_zarr.encoding import Level, Version
 
 __all__ = ["build", "levels"]
-
-_SMALL = 256
 
 
 def levels(header: Header, layout: Layout, version: Version) -> tuple[Level, ...]:
@@ -31,16 +29,8 @@ def levels(header: Header, layout: Layout, version: Version) -> tuple[Level, ...
     """
     if layout.levels is not None and layout.levels < 1:
         raise DataError(f"got {layout.levels} levels; expected 1 or more; 1 makes no pyramid")
-    shapes = [header.shape]
-    while _goes_on(shapes, layout.levels):
-        t, c, z, y, x = shapes[-1]
-        shapes.append((t, c, z, -(-y // 2), -(-x // 2)))
+    shapes = pyramid(header.shape, layout.levels)
     return tuple(Level.fitted(str(n), shape, header.dtype, layout, version) for n, shape in enumerate(shapes))
-
-
-def _goes_on(shapes: Sequence[Shape], wanted: int | None) -> bool:
-    side = max(shapes[-1][3:])
-    return side > _SMALL if wanted is None else len(shapes) < wanted and side > 1
 
 
 def build(made: Sequence[Level], ledger: Ledger, beat: Callable[[], None]) -> None:

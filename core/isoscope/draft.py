@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -23,7 +24,7 @@ from isoscope.durable import read_json, sync_folder, write_json
 from isoscope.errors import refusal
 from isoscope.ledger import HIDDEN, Ledger, made
 
-__all__ = ["Draft", "draft_path", "pending"]
+__all__ = ["Draft", "draft_path", "pending", "sweep_temporaries"]
 
 _FRESH = 3600.0
 _log = logging.getLogger(__name__)
@@ -183,11 +184,23 @@ def _holder(root: Path) -> str | None:
     return f"process {said.get('pid')} on {said.get('host')}"
 
 
+def sweep_temporaries(path: Path) -> None:
+    """Remove what `durable.publish` left beside a file when its process was killed."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]{{8}}\.partial")
+    for other in path.parent.glob("*.partial"):
+        if (found := pattern.fullmatch(other.name)) and not _runs(int(found[1])):
+            other.unlink(missing_ok=True)
+
+
 def _lives(said: Mapping[str, Any]) -> bool:
     pid = said.get("pid")
     if pid == os.getpid():
         return bool(said.get("token") == _token(pid))
-    if os.name == "nt" or not isinstance(pid, int):  # there, signal 0 would end it
+    return not isinstance(pid, int) or _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    if os.name == "nt":  # there, signal 0 would end it
         return True
     try:
         os.kill(pid, 0)

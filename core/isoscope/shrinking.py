@@ -7,7 +7,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["shrink"]
+from isoscope.volume import Shape
+
+__all__ = ["pyramid", "shrink"]
+
+_SMALL = 256
+
+
+def pyramid(shape: Shape, levels: int | None = None) -> list[Shape]:
+    """The shapes of an image and its smaller copies, each half as high and wide (rounded up) as the one before.
+
+    Args:
+        shape: of the image, TCZYX.
+        levels: how many, the image counted, as far as it can be halved; none: until the larger side is at most 256.
+    """
+    shapes = [shape]
+    while _goes_on(max(shapes[-1][3:]), len(shapes), levels):
+        t, c, z, y, x = shapes[-1]
+        shapes.append((t, c, z, -(-y // 2), -(-x // 2)))
+    return shapes
+
+
+def _goes_on(side: int, made: int, levels: int | None) -> bool:
+    return side > _SMALL if levels is None else side > 1 and made < levels
 
 
 def shrink(values: NDArray[Any], factor: int) -> NDArray[Any]:

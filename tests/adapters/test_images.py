@@ -280,3 +280,19 @@ REAL = (
 @pytest.mark.parametrize("path", REAL)
 def test_real_pictures_are_read_right(path):
     np.testing.assert_array_equal(pixels(path), independently(path))
+
+
+def test_a_stopped_picture_is_resumed_to_the_same_bytes(tmp_path):
+    array = np.random.default_rng(0).integers(0, 250, (1, 3, 1, 150, 130)).astype("uint8")
+    layout = Layout((1, 3, 1, 64, 64), (1, 1, 1, 64, 64))
+    boxes = [Box((0, 0, 0, y, 0), (1, 3, 1, min(y + 64, 150), 130)) for y in range(0, 150, 64)]
+    for path, stops in ((tmp_path / "s.png", [3]), (tmp_path / "a.png", [2, 3])):
+        for stop in stops:
+            sink = STORE.create(path, header(array, rgb=True), layout, fingerprint={"a": 1}, resume=stop == 3)
+            todo = [box for box in boxes[:stop] if not sink.written(box)]
+            for box in todo:
+                sink.write(box, array[box.slices])
+            (sink.close if stop == 3 else sink.abort)()
+        assert len(todo) == (3 if path.stem == "s" else 1)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "s.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "s.png"]

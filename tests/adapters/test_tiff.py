@@ -12,11 +12,13 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isoscope import gathering
 from isoscope.errors import DataError
 from isoscope.kinds import Store
 from isoscope.reading import ReadOptions
 from isoscope.volume import AXES, Box, Header, Layout
-from isoscope_tiff import gate, writer
+from isoscope_tiff import gate
+from isoscope_tiff import options as tiff_options
 from isoscope_tiff.store import tiff
 
 STORE = tiff()
@@ -147,7 +149,7 @@ def test_what_imagej_can_hold_is_an_imagej_hyperstack(tmp_path):
 
 
 def test_nothing_appears_before_close_and_nothing_stays_after_abort(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_IN_MEMORY", 100)
+    monkeypatch.setattr(gathering, "LARGE", 100)
     array = random((1, 3, 2, 40, 30), "uint8")
     for end in ("abort", "close"):
         sink = STORE.create(tmp_path / "a.tif", header(array), LAYOUT)
@@ -182,7 +184,7 @@ def test_an_image_that_cannot_be_held_is_refused(tmp_path, name, words):
 
 
 def test_large_plain_files_become_bigtiff(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_CLASSIC", 100)
+    monkeypatch.setattr(tiff_options, "_CLASSIC", 100)
     array = random((1, 1, 3, 20, 20), "uint8")
     path = write(tmp_path / "a.tif", array, pixel_size=(3.0, 2.0, 1.0), channels=("one",))
     with tifffile.TiffFile(path) as tif:

@@ -249,7 +249,7 @@ def contents(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("suffix", [".ome.zarr"])
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif"])
 def test_killed_at_any_moment_it_resumes_to_the_same_bytes(tmp_path, suffix):
     given = tmp_path / "given.ome.zarr"
     write(volume(noise((1, 1, 1, 700, 600))), given)
