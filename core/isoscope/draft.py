@@ -6,27 +6,21 @@ processes that write one draft write the same bytes.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import re
-import secrets
 import shutil
-import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from isoscope.durable import read_json, sync_folder, write_json
+from isoscope import lease
+from isoscope.durable import sync_folder
 from isoscope.errors import refusal
 from isoscope.ledger import HIDDEN, Ledger, made
 
 __all__ = ["Draft", "draft_path", "pending", "sweep_temporaries"]
 
-_FRESH = 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -73,7 +67,7 @@ class Draft:
         _sweep(root)
         made(root)
         (root / HIDDEN).mkdir(exist_ok=True)
-        _take(root)
+        lease.take(root / HIDDEN)
         return cls(path, root, Ledger.begin(root, fingerprint))
 
     @classmethod
@@ -89,13 +83,11 @@ class Draft:
 
     def beat(self) -> None:
         """Show that somebody is at work here."""
-        with contextlib.suppress(OSError):
-            os.utime(_lease(self.root))
+        lease.beat(self.root / HIDDEN)
 
     def leave(self) -> None:
         """Keep the draft for whoever resumes."""
-        if _said(self.root).get("token") == _token(os.getpid()):
-            _lease(self.root).unlink(missing_ok=True)
+        lease.leave(self.root / HIDDEN)
 
     def discard(self) -> None:
         """Remove the draft."""
@@ -133,79 +125,26 @@ def _sweep(root: Path) -> None:
         return
     if not root.is_dir() or (any(root.iterdir()) and not (root / HIDDEN).is_dir()):
         raise refusal(root, "something that is no draft of ours", "a free name", "move it away")
-    if (who := _holder(root)) is not None:
+    if (who := lease.holder(root / HIDDEN)) is not None:
         raise refusal(root, f"a draft that {who} is writing", "nobody at work", "wait for it, or stop it")
     shutil.rmtree(root)
 
 
 def _join(root: Path) -> None:
     """Go on with a draft: alone, after sweeping what a kill left half-written, or beside whoever is at work there."""
-    if (who := _holder(root)) is not None:
+    if (who := lease.holder(root / HIDDEN)) is not None:
         _log.warning("%s writes %s too; both will write the same", who, root.name)
         return
     (root / HIDDEN).mkdir(exist_ok=True)
-    _take(root)
+    lease.take(root / HIDDEN)
     for orphan in root.rglob(".*.partial"):
         if orphan.is_file():
             orphan.unlink(missing_ok=True)
-
-
-def _lease(root: Path) -> Path:
-    return root / HIDDEN / "lease.json"
-
-
-def _take(root: Path) -> None:
-    pid = os.getpid()
-    write_json(_lease(root), {"host": socket.gethostname(), "pid": pid, "token": _token(pid)})
-
-
-@cache
-def _token(_pid: int) -> str:
-    """What tells this process from others of its number, which is given again, as to the first of each container."""
-    return secrets.token_hex(8)
-
-
-def _said(root: Path) -> dict[str, Any]:
-    try:
-        return read_json(_lease(root))
-    except (OSError, ValueError):
-        return {}
-
-
-def _holder(root: Path) -> str | None:
-    """The living process that holds the lease, in words; a kill leaves leases behind."""
-    said = _said(root)
-    try:
-        stale = time.time() - _lease(root).stat().st_mtime > _FRESH
-    except OSError:
-        return None
-    if stale or not said or (said.get("host") == socket.gethostname() and not _lives(said)):
-        return None
-    return f"process {said.get('pid')} on {said.get('host')}"
 
 
 def sweep_temporaries(path: Path) -> None:
     """Remove what `durable.publish` left beside a file when its process was killed."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]{{8}}\.partial")
     for other in path.parent.glob("*.partial"):
-        if (found := pattern.fullmatch(other.name)) and not _runs(int(found[1])):
+        if (found := pattern.fullmatch(other.name)) and not lease.runs(int(found[1])):
             other.unlink(missing_ok=True)
-
-
-def _lives(said: Mapping[str, Any]) -> bool:
-    pid = said.get("pid")
-    if pid == os.getpid():
-        return bool(said.get("token") == _token(pid))
-    return not isinstance(pid, int) or _runs(pid)
-
-
-def _runs(pid: int) -> bool:
-    if os.name == "nt":  # there, signal 0 would end it
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

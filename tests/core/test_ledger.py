@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from isoscope import draft as drafts
+from isoscope import lease as leases
 from isoscope.draft import Draft, draft_path, pending
 from isoscope.errors import DataError
 from isoscope.ledger import HIDDEN, Ledger, differences, identity
@@ -145,7 +145,7 @@ def test_the_lease_of_the_dead_binds_nobody(tmp_path):
     assert (draft_path(out) / HIDDEN / "lease.json").exists()
     Draft.open(out, PLAN).leave()
     lease = draft_path(out) / HIDDEN / "lease.json"
-    mine = {"host": drafts.socket.gethostname(), "pid": os.getpid(), "token": "of an earlier process of this number"}
+    mine = {"host": leases.socket.gethostname(), "pid": os.getpid(), "token": "of an earlier process of this number"}
     lease.write_text(json.dumps(mine))
     Draft.open(out, PLAN).discard()
 
