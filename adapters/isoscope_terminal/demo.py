@@ -11,6 +11,7 @@ import typer
 
 from isoscope.errors import DataError
 from isoscope_terminal import options
+from isoscope_terminal.checks import compared, say_findings
 from isoscope_terminal.evaluate import number
 from isoscope_terminal.facts import domains_said, preset_reason
 from isoscope_terminal.next_steps import next_steps
@@ -115,6 +116,7 @@ def _trained(
     voice.say(f"task {task}; {preset_reason(None, None, proposal.recipe.preset)}; device {pick()}")
     for line in domains_said(proposal, *sides):
         voice.say(line)
+    say_findings(compared(proposal, *sides), voice)
     run_training(proposal.recipe, sides, places.run, voice, overwrite=overwrite)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from isoscope.proposal import Proposal
     from isoscope.volume import Volume
 
-__all__ = ["counted", "describe", "domain_facts", "domains_said", "mismatches", "preset_reason"]
+__all__ = ["counted", "describe", "domain_facts", "domains_said", "preset_reason"]
 
 _POLARITY = {1: "bright", -1: "dark", 0: "undetermined"}
 
@@ -45,30 +45,6 @@ def describe(domain: Domain, volumes: Sequence[Volume]) -> list[str]:
     ]
 
 
-def mismatches(source: Domain, target: Domain) -> list[str]:
-    """Where the two domains differ so much that learning may go wrong, each with a remedy."""
-    found = []
-    low, high = sorted((source.foreground, target.foreground))
-    if high > 2 * low:
-        found.append(
-            f"content covers {source.foreground:.0%} of the source but {target.foreground:.0%} of the target: what is "
-            f"missing may be invented; crop or choose images with alike amounts of content, or set the thresholds"
-        )
-    for axis, a, b in _sizes(source, target):
-        if max(a, b) > 1.1 * min(a, b):
-            found.append(
-                f"pixel size along {axis} is {a:g} in the source but {b:g} in the target ({source.unit}): structures "
-                f"differ in size; resample one to the pixel size of the other"
-            )
-    return found
-
-
-def _sizes(source: Domain, target: Domain) -> list[tuple[str, float, float]]:
-    if source.pixel_size is None or target.pixel_size is None or source.unit != target.unit:
-        return []
-    return list(zip("zyx", source.pixel_size, target.pixel_size, strict=True))[1:]
-
-
 def preset_reason(asked: str | None, stated: str | None, picked: str) -> str:
     """The preset in words, and who chose it.
 
@@ -86,8 +62,6 @@ def preset_reason(asked: str | None, stated: str | None, picked: str) -> str:
 
 
 def domains_said(proposal: Proposal, source: Sequence[Volume], target: Sequence[Volume]) -> list[str]:
-    """Both domains and what does not fit between them, one line each."""
-    lines = []
-    for domain, volumes in ((proposal.source, source), (proposal.target, target)):
-        lines.append(f"{domain.name}: " + "; ".join(describe(domain, volumes)))
-    return lines + [f"note: {text}" for text in mismatches(proposal.source, proposal.target)]
+    """Both domains, one line each."""
+    both = ((proposal.source, source), (proposal.target, target))
+    return [f"{domain.name}: " + "; ".join(describe(domain, volumes)) for domain, volumes in both]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isoscope.errors import DataError
+from isoscope.errors import DataError, RecipeError
 from isoscope_terminal import options
-from isoscope_terminal.facts import describe, domain_facts, mismatches, preset_reason
+from isoscope_terminal.checks import compared, facts_of, warned
+from isoscope_terminal.facts import describe, domain_facts, preset_reason
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
 from isoscope_terminal.wishes import gathered
 
 if TYPE_CHECKING:
+    from isoscope.mismatch import Finding
     from isoscope.proposal import Proposal
     from isoscope.volume import Volume
 
@@ -64,27 +66,38 @@ def init(
     from isoscope.proposal import propose
     from isoscope.sources import open_all
 
-    if out.exists() and not (overwrite and out.is_file()):
-        raise DataError(f"{out} exists; choose another --out, or --overwrite it")
+    _check_free(out, overwrite)
     asked = gathered(None, {}, set_ or [], {})
     sides = open_all(source, reading.of("source")), open_all(target, reading.of("target"))
     proposal = propose(*sides, task=task, preset=preset, user=asked)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, _commented(proposal, sides, preset_reason(preset, None, proposal.recipe.preset)))
-    _report(
-        Voice(as_json),
-        proposal,
-        sides,
-        out,
-        shlex.join(["isoscope", "train", str(out), "--source", source, "--target", target, "--out", "RUN"]),
-    )
+    findings = compared(proposal, *sides)
+    reason = preset_reason(preset, None, proposal.recipe.preset)
+    write_text(out, _commented(proposal, sides, reason, warned(findings)))
+    where = ["--source", source, "--target", target, *reading.words()]
+    command = shlex.join(["isoscope", "train", str(out), *where, "--out", "RUN"])
+    _report(Voice(as_json), proposal, sides, findings, out, command)
 
 
-def _report(voice: Voice, proposal: Proposal, sides: Sides, out: Path, command: str) -> None:
-    notes = mismatches(proposal.source, proposal.target)
+def _check_free(out: Path, overwrite: bool) -> None:
+    from isoscope.overrides import read
+
+    if out.exists() and not (overwrite and out.is_file()):
+        raise DataError(f"{out} exists; choose another --out, or --overwrite it")
+    try:
+        if out.exists():
+            read(out)
+    except RecipeError as error:
+        raise DataError(f"{out} is no recipe, so it is not overwritten ({error}); choose another --out") from None
+
+
+def _report(
+    voice: Voice, proposal: Proposal, sides: Sides, findings: Sequence[Finding], out: Path, command: str
+) -> None:
+    notes = warned(findings)
     document = {
         "path": str(out), "source": domain_facts(proposal.source, sides[0]),
-        "target": domain_facts(proposal.target, sides[1]), "notes": notes,
+        "target": domain_facts(proposal.target, sides[1]), "notes": notes, "checks": facts_of(findings),
         "recipe": proposal.recipe.model_dump(mode="json"),
     }  # fmt: skip
     for note in notes:
@@ -92,21 +105,20 @@ def _report(voice: Voice, proposal: Proposal, sides: Sides, out: Path, command: 
     voice.finish(f"wrote {out}\nnext: {command}", document)
 
 
-def _commented(proposal: Proposal, sides: Sides, reason: str) -> str:
+def _commented(proposal: Proposal, sides: Sides, reason: str, notes: Sequence[str]) -> str:
     """The whole recipe as YAML, under what was found in the images."""
     from isoscope.recipe import Recipe
 
     values = proposal.recipe.model_dump(mode="json")
-    return "\n".join([*_header(proposal, sides, reason), "", *_lines(values, Recipe), ""])
+    return "\n".join([*_header(proposal, sides, reason, notes), "", *_lines(values, Recipe), ""])
 
 
-def _header(proposal: Proposal, sides: Sides, reason: str) -> Iterator[str]:
+def _header(proposal: Proposal, sides: Sides, reason: str, notes: Sequence[str]) -> Iterator[str]:
     yield f"# isoscope recipe: {proposal.recipe.task}, {reason}"
     yield "# Every key can be changed or left out; what is left out comes from task and preset again."
     for domain, volumes in zip((proposal.source, proposal.target), sides, strict=True):
         yield f"#\n# {domain.name}:"
         yield from (f"#   {line}" for line in describe(domain, volumes))
-    notes = mismatches(proposal.source, proposal.target)
     yield "#\n# do the domains fit together?" + (" Nothing speaks against it." if not notes else "")
     yield from (f"#   WARNING: {note}" for note in notes)
 

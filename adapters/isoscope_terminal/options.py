@@ -38,6 +38,6 @@ def either(**given: bool) -> None:
     Raises:
         RecipeError: if more than one of them was given.
     """
-    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    names = [f"--{name.strip('_').replace('_', '-')}" for name, value in given.items() if value]
     if len(names) > 1:
         raise RecipeError(f"got {' and '.join(names)}; expected one of them; leave the other out")

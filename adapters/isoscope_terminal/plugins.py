@@ -17,7 +17,7 @@ from isoscope_terminal.voice import Voice
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["app"]
+__all__ = ["app", "listed"]
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -31,7 +31,7 @@ def plugins(
     """List the installed plug-ins, or show one of them."""
     if context.invoked_subcommand is not None:
         return
-    rows = _listed(installed(), load)
+    rows = listed(installed(), load)
     if as_json:
         Voice(as_json).deliver({"plugins": rows})
     else:
@@ -39,7 +39,8 @@ def plugins(
         Voice().table(columns, ([row[c] for c in columns] for row in rows))
 
 
-def _listed(found: Sequence[Plugin], load: bool) -> list[dict[str, str]]:
+def listed(found: Sequence[Plugin], load: bool) -> list[dict[str, str]]:
+    """Each plug-in with its distribution and whether it is ok, claimed twice or, if it is imported, broken."""
     claims = Counter((p.kind, p.name) for p in found)
     rows = []
     for p in found:

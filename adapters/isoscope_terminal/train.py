@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isoscope_terminal import options
+from isoscope_terminal.checks import check_split, compared, facts_of, refuse_failures, say_findings
 from isoscope_terminal.facts import counted, domains_said, preset_reason
 from isoscope_terminal.progress import Live
 from isoscope_terminal.readers import Reading, reads
@@ -19,6 +20,7 @@ from isoscope_terminal.voice import Voice, complain
 from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
 
 if TYPE_CHECKING:
+    from isoscope.proposal import Proposal
     from isoscope.recipe import Recipe
     from isoscope.run import Run
     from isoscope.training import Progress
@@ -48,6 +50,9 @@ def train(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train this many steps.")] = None,
     minutes: options.Minutes = None,
     seed: options.Seed = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", metavar="MODEL", help="Begin with the weights of an old run or model.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this run stopped.")] = False,
     overwrite: options.Overwrite = False,
     set_: options.Set = None,
@@ -55,15 +60,18 @@ def train(
 ) -> None:
     """Learn to turn images like SOURCE into images like TARGET, without pairs.
 
-    Ctrl-C saves and stops; the same command with --resume goes on from there.
+    Ctrl-C saves and stops; the same command with --resume goes on from there. Images that `isoscope split` prepared
+    are held against its manifest, and the two sides against each other, before training starts.
     """
     from isoscope.sources import open_all
     from isoscope.training import check_folder
 
     voice = Voice(as_json)
+    options.either(resume=resume, from_=from_ is not None)
     more = duration_keys(steps, minutes, seed)
     asked = gathered(recipe, {"task": task, "preset": preset}, set_ or [], more)
     check_folder(out, resume, overwrite)
+    checks: dict[str, Any] = {}
     if resume:
         given = {k: v for k, v in (("task", task), ("preset", preset)) if v}
         settled = stored_recipe(out, asked | given)
@@ -71,14 +79,30 @@ def train(
         voice.say(f"going on with {out} as its recipe.yaml says")
     else:
         sides = open_all(source, reading.of("source")), open_all(target, reading.of("target"))
-        settled = _proposed(asked, task, preset, sides, voice)
-    last = run_training(settled, sides, out, voice, resume=resume, overwrite=overwrite)
-    _summary(voice, out, settled, last)
+        proposal = _proposed(asked, task, preset, sides, voice)
+        settled, checks = proposal.recipe, _checked(proposal, source, target, sides, voice)
+    last = run_training(settled, sides, out, voice, resume=resume, overwrite=overwrite, weights=from_)
+    _summary(voice, out, settled, last, checks)
+
+
+def _checked(
+    proposal: Proposal, source: str, target: str, sides: tuple[list[Volume], list[Volume]], voice: Voice
+) -> dict[str, Any]:
+    """What speaks for and against training on these images.
+
+    Raises:
+        DataError: if it would be pointless, or a test image would be learned from.
+    """
+    manifests = check_split(source, target, voice)
+    findings = compared(proposal, *sides)
+    say_findings(findings, voice)
+    refuse_failures(findings)
+    return {"manifests": manifests, "checks": facts_of(findings)}
 
 
 def _proposed(
     asked: dict[str, Any], task: str | None, preset: str | None, sides: tuple[list[Volume], list[Volume]], voice: Voice
-) -> Recipe:
+) -> Proposal:
     """The recipe for these images, and what was found on the way."""
     from isoscope.device import pick
     from isoscope.proposal import propose
@@ -89,12 +113,12 @@ def _proposed(
     voice.say(f"task {chosen.task}; {reason}; device {pick()}")
     for line in domains_said(proposal, *sides):
         voice.say(line)
-    return chosen
+    return proposal
 
 
 def run_training(
     recipe: Recipe, sides: tuple[list[Volume], list[Volume]], out: Path, voice: Voice, *, resume: bool = False,
-    overwrite: bool = False,
+    overwrite: bool = False, weights: Path | None = None,
 ) -> Progress | None:  # fmt: skip
     """Train with live progress, previews and a Ctrl-C that saves; the last report, or none if nothing was left to do.
 
@@ -108,7 +132,7 @@ def run_training(
     with stoppable() as stop, Live("training") as live:
         training.train(
             recipe, *sides, out, report=_both(live.training, last), stop=stop, preview=_preview, resume=resume,
-            overwrite=overwrite,
+            overwrite=overwrite, weights=weights,
         )  # fmt: skip
     return last.progress
 
@@ -136,11 +160,11 @@ def _preview(run: Run, step: int) -> None:
         complain(f"warning: no preview at step {step}: {error}")
 
 
-def _summary(voice: Voice, out: Path, recipe: Recipe, last: Progress | None) -> None:
+def _summary(voice: Voice, out: Path, recipe: Recipe, last: Progress | None, checks: dict[str, Any]) -> None:
     document = {
         "run": str(out), "model": str(out / "model"), "task": recipe.task, "preset": recipe.preset,
         "steps": last.step if last else None, "losses": dict(last.losses) if last else {},
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"), **checks,
     }  # fmt: skip
     done = f"trained {counted(last.step, 'step')}" if last else "nothing was left to train"
     text = f"{done}; the model is in {out}\nnext: isoscope predict {shlex.quote(str(out))} INPUT... --out OUT"

@@ -10,8 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from isoscope import checkpoint, origin
 from isoscope.durable import write_text
 from isoscope.errors import DataError, Interrupted
+from isoscope.inheriting import inherit
 from isoscope.recipe import Recipe
 from isoscope.run import Run
 from isoscope.sampling import prefetched
@@ -57,13 +59,14 @@ def check_folder(folder: Path, resume: bool = False, overwrite: bool = False) ->
         raise DataError(f"{folder} exists and is not empty; {hint}")
 
 
-def _prepare(folder: Path, recipe: Recipe) -> None:
+def _prepare(folder: Path, recipe: Recipe, facts: origin.Facts) -> None:
     """Make the run's folder, in place of the run that is there."""
     if (folder / "recipe.yaml").exists():
         for name in ("checkpoints", "model", "previews"):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / "history.csv").unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
+    origin.write(folder, facts)
     write_text(folder / "recipe.yaml", recipe.to_yaml())
 
 
@@ -71,6 +74,7 @@ def train(
     recipe: Recipe, source: Sequence[Volume], target: Sequence[Volume], folder: str | Path, *,
     report: Callable[[Progress], None] | None = None, stop: Callable[[], bool] | None = None,
     preview: Callable[[Run, int], None] | None = None, resume: bool = False, overwrite: bool = False,
+    weights: str | Path | None = None,
 ) -> Path:  # fmt: skip
     """Train as the recipe says and leave a model in the run's folder.
 
@@ -84,23 +88,37 @@ def train(
         preview: called with the run and the step whenever a checkpoint is written.
         resume: go on from the newest checkpoint.
         overwrite: replace a run that is there.
+        weights: an old run or model, whose generators a new run begins with.
 
     Returns:
         The run's folder.
 
     Raises:
-        DataError: for images or a folder that cannot be used.
+        DataError: for images or a folder that cannot be used, or other images than the run to resume learned from.
+        RecipeError: if the old model's networks are not the recipe's.
         TrainingError: if a loss becomes NaN; the last good checkpoint stays.
         Interrupted: if asked to stop; everything so far is saved.
     """
     folder = Path(folder)
     check_folder(folder, resume, overwrite)
+    if resume and weights is not None:
+        raise DataError(f"got weights of {weights} for a run to resume; expected them for a new one; leave out either")
     with torch.random.fork_rng():
         run = Run(recipe, source, target, folder)
-        if not resume:  # only now, so that a run that cannot start leaves nothing and replaces nothing
-            _prepare(folder, recipe)
+        if resume:
+            origin.check(folder, source, target, begun=checkpoint.latest(folder / "checkpoints") is not None)
+        else:
+            _begin(run, source, target, weights)
         _loop(run, run.restore() if resume else 0, report, stop, preview)
     return folder
+
+
+def _begin(run: Run, source: Sequence[Volume], target: Sequence[Volume], weights: str | Path | None) -> None:
+    """Write what a new run starts with; only now, so that one that cannot start leaves and replaces nothing."""
+    given = inherit(Path(weights), run) if weights is not None else None
+    _prepare(run.folder, run.recipe, origin.describe(source, target, given))
+    if given:
+        run.save(0)  # whoever resumes needs the inherited weights, and the old model may be gone by then
 
 
 def _progress(run: Run, done: int, losses: Mapping[str, Tensor]) -> Progress:

@@ -93,7 +93,7 @@ def test_looking_is_light(arguments):
 def test_help_names_every_command(isoscope):
     code, out, _ = isoscope("--help")
     assert code == 0
-    for name in ("demo", "info", "init", "train", "predict", "evaluate", "plugins"):
+    for name in ("demo", "info", "split", "init", "train", "predict", "evaluate", "doctor", "plugins"):
         assert f" {name} " in out
 
 
@@ -209,6 +209,19 @@ def test_init_writes_what_train_reads(isoscope, images):
     assert isoscope("init", "coloration", *paths, "--overwrite")[0] == 0
 
 
+def test_init_replaces_recipes_only(refused, images):
+    before = (images / "grey.png").read_bytes()
+    paths = ["--source", images / "grey.png", "--target", images / "colour.png", "-o", images / "grey.png"]
+    assert "is no recipe" in refused("init", "coloration", *paths, "--overwrite")
+    assert (images / "grey.png").read_bytes() == before
+
+
+def test_init_repeats_how_files_are_read(isoscope, images):
+    paths = ["--source", images / "grey.png", "--target", images / "colour.png", "-o", images / "recipe.yaml"]
+    out = isoscope("init", "coloration", *paths, "--target-pixel-size", "0.5,0.5")[1]
+    assert "--target-pixel-size 0.5,0.5 --out RUN" in out
+
+
 def test_init_warns_of_domains_that_do_not_fit(isoscope, tmp_path):
     source = write(tmp_path / "a.ome.tif", blobs(64, dark=False), pixel_size=(1.0, 0.1, 0.1))
     few = np.full((64, 64), 20, np.uint8)
@@ -218,7 +231,7 @@ def test_init_warns_of_domains_that_do_not_fit(isoscope, tmp_path):
     code, out, err = isoscope("init", "denoise", "--source", source, "--target", target, "-o", home)
     assert (code, err) == (0, "")
     assert "content covers" in out
-    assert "WARNING: pixel size along y is 0.1 in the source but 0.2 in the target" in home.read_text()
+    assert "WARNING: pixels are 0.1 µm wide in the source, 0.2 µm in the target" in home.read_text()
 
 
 def test_unknown_task_with_suggestion(refused, images):
