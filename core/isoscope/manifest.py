@@ -17,7 +17,7 @@ from isoscope.durable import write_json
 from isoscope.errors import DataError
 from isoscope.fingerprint import content_hash, pixels_of
 from isoscope.parameters import one_line
-from isoscope.roles import ROLES, Item, Manifest, Origin, Role
+from isoscope.roles import Item, Manifest, Role
 from isoscope.volume import Volume
 
 __all__ = ["NAME", "check", "leaks", "read", "volume", "volumes", "write"]
