@@ -97,7 +97,7 @@ class Tidy:
         self._sink.abort() if self._sink.written(self._first) else self._sink.discard()
 
 
-def summary(voice: Voice, done: str, reports: Sequence[Mapping[str, Any]], document: dict[str, Any]) -> None:
+def summary(voice: Voice, out: Path, reports: Sequence[Mapping[str, Any]], document: dict[str, Any]) -> None:
     """Tell what became of every image, and leave with the exit code of the failures.
 
     Raises:
@@ -110,7 +110,8 @@ def summary(voice: Voice, done: str, reports: Sequence[Mapping[str, Any]], docum
     for report in failed:
         complain(f"error: {report['error']}")
     left = f"; {len(failed)} failed" if failed else ""
-    voice.finish(done.format(counted(len(reports) - len(failed), "image")) + left, {**document, "failed": len(failed)})
+    text = f"wrote {counted(len(reports) - len(failed), 'image')} to {out}{left}"
+    voice.finish(text, {**document, "failed": len(failed)})
     if failed:
         raise typer.Exit(min(r["code"] for r in failed))
 

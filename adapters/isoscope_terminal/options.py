@@ -10,7 +10,7 @@ import typer
 from isoscope.errors import RecipeError
 
 __all__ = [
-    "Direction", "Json", "Minutes", "Out", "Overwrite", "Preset", "Seed", "Set", "Source", "Target", "either",
+    "Direction", "Json", "Minutes", "Out", "Overwrite", "Preset", "Resume", "Seed", "Set", "Source", "Target", "either",
 ]  # fmt: skip
 
 _WHERE = "a file, a store, a folder or a quoted glob"
@@ -20,7 +20,7 @@ Target = Annotated[str, typer.Option("--target", help=f"Images as they should be
 Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", help="auto, cpu, default, paper, released or utom. [default: auto]", show_default=False),
+    typer.Option("--preset", help="auto, cpu, default, paper, released or utom; else auto.", show_default=False),
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY.KEY=VALUE", help="Change one recipe key. Repeatable.")
@@ -29,6 +29,7 @@ Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everyth
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Train about this long, schedule fitted to it.")]
 Direction = Annotated[str, typer.Option("--direction", help="a2b or b2a.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what isoscope wrote there before.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the same command stopped.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 
 

@@ -87,8 +87,14 @@ def _suffix(path: Path) -> str | None:
     return next((s for s in _written() if path.name.lower().endswith(s)), None)
 
 
-def place(items: Sequence[Item], plans: Sequence[Plan], out: Path) -> list[Path]:
+def place(items: Sequence[Item], plans: Sequence[Plan], out: Path, suffix: str | None = None) -> list[Path]:
     """The output of each image: OUT itself for one image and an OUT with a suffix, else files in the folder OUT.
+
+    Args:
+        items: the images.
+        plans: what becomes of each.
+        out: a file or a folder.
+        suffix: of the files in a folder; none: the input's own where it can be written, else OME-Zarr's.
 
     Raises:
         DataError: if OUT cannot be either, or two images would become one file.
@@ -98,10 +104,10 @@ def place(items: Sequence[Item], plans: Sequence[Plan], out: Path) -> list[Path]
         check_writable(plans[0], out.name)
         return [out]
     if _suffix(out) or out.is_file():
-        raise DataError(f"got {len(items)} image(s) for the one file {out}; expected a folder as --out")
-    places = [out / _name(item, plan) for item, plan in zip(items, plans, strict=True)]
+        raise DataError(f"got {len(items)} image(s) for the one file {out}; expected a folder; give another output")
+    places = [out / _name(item, plan, suffix) for item, plan in zip(items, plans, strict=True)]
     for path, first, second in _twice(places, items):
-        raise DataError(f"{first} and {second} would both become {path}; predict them into different folders")
+        raise DataError(f"{first} and {second} would both become {path}; give them different folders")
     return places
 
 
@@ -113,8 +119,12 @@ def _twice(places: Sequence[Path], items: Sequence[Item]) -> Iterator[tuple[Path
         seen[path] = item.path
 
 
-def _name(item: Item, plan: Plan) -> str:
-    """The stem of an image with its own suffix, or OME-Zarr's where that format cannot hold the prediction."""
+def _name(item: Item, plan: Plan, wanted: str | None) -> str:
+    """The stem of an image with the suffix wanted, or its own, or OME-Zarr's where that format cannot hold it."""
+    if wanted is not None:
+        name = item.volume.header.name + wanted
+        check_writable(plan, name)
+        return name
     stem, suffix = item.volume.header.name, _suffix(item.path)
     if suffix is not None:
         try:
@@ -134,7 +144,10 @@ def check_writable(plan: Plan, name: str) -> None:
 
     with tempfile.TemporaryDirectory(prefix="isoscope-") as scratch:
         path = Path(scratch) / name
-        store_for_writing(path).create(path, plan.header, plan.layout).abort()
+        try:
+            store_for_writing(path).create(path, plan.header, plan.layout).discard()
+        except DataError as error:
+            raise DataError(str(error).replace(str(path), name)) from error
 
 
 def finished(path: Path, resume: bool) -> bool:

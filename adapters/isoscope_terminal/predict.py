@@ -47,7 +47,7 @@ def predict(
     ] = None,
     tiling: Annotated[str | None, typer.Option(help="How tiles meet: overlap, feathered, …")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the same command stopped.")] = False,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
@@ -67,7 +67,7 @@ def predict(
     _predicted(model, tasks, reports, resume)
     for report in reports:
         voice.say(_done(report)) if len(reports) == 1 else None
-    summary(voice, f"wrote {{}} to {out}", reports, document)
+    summary(voice, out, reports, document)
 
 
 def _prepared(

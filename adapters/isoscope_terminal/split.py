@@ -29,7 +29,7 @@ def split(
     out: options.Out,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed gives another split.")] = 0,
     test: Annotated[
-        float | None, typer.Option("--test", metavar="FRACTION", help="Held out for testing. [default: 1/6]")
+        float | None, typer.Option("--test", metavar="FRACTION", help="Held out for testing; else 1/6")
     ] = None,
     validation: Annotated[float, typer.Option("--validation", metavar="FRACTION", help="Held out for choosing.")] = 0.0,
     matched: Annotated[
@@ -38,7 +38,7 @@ def split(
     ] = False,
     guard: Annotated[
         int | None,
-        typer.Option("--guard", metavar="PX", min=1, help="Gap between the blocks of a single image. [default: 128]"),
+        typer.Option("--guard", metavar="PX", min=1, help="Gap between the blocks of a single image; else 128."),
     ] = None,
     field: Annotated[
         str | None,

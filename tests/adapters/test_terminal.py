@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from isoscope import kinds
 from isoscope.errors import DataError, PluginError, RecipeError
@@ -41,6 +42,14 @@ def blobs(side=48, seed=0, channels=None, dark=True):
     image = np.clip(image, 0, 1) * 150 + rng.normal(0, 4, image.shape)
     image = np.clip((230 - image) if dark else (20 + image), 0, 255)
     return (image if channels is None else image[..., None] * np.linspace(1, 0.6, channels)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -93,7 +102,7 @@ def test_looking_is_light(arguments):
 def test_help_names_every_command(isoscope):
     code, out, _ = isoscope("--help")
     assert code == 0
-    for name in ("demo", "info", "split", "init", "train", "predict", "evaluate", "doctor", "plugins"):
+    for name in ("demo", "info", "convert", "split", "init", "train", "predict", "evaluate", "doctor", "plugins"):
         assert f" {name} " in out
 
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from isoscope.errors import DataError, Interrupted
 from isoscope.sources import store_for_writing
@@ -26,6 +27,14 @@ def write(path, array, axes="YX"):
     sink.write(Box.whole(values.shape), values)
     sink.close()
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
