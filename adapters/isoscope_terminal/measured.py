@@ -120,8 +120,9 @@ def _grey_values(channels: Sequence[NDArray[Any]]) -> dict[str, Any]:
 
     finite = [values[np.isfinite(values)].astype(np.float64) for values in channels]
     whole = channels[0].dtype.kind in "iu"
+    found = [np.quantile(v, _QUANTILES).tolist() if v.size else [None] * len(_QUANTILES) for v in finite]
     return {
-        "quantiles": {f"{q:g}": [float(np.quantile(v, q)) if v.size else None for v in finite] for q in _QUANTILES},
+        "quantiles": {f"{q:g}": list(values) for q, values in zip(_QUANTILES, zip(*found, strict=True), strict=True)},
         "histograms": [_histogram(values, whole) for values in finite],
         "not_finite": 1 - sum(map(len, finite)) / sum(map(len, channels)),
     }

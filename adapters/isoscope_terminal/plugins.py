@@ -12,6 +12,7 @@ import typer
 from isoscope.errors import PluginError, nearest
 from isoscope.registry import Plugin, installed
 from isoscope_terminal import options
+from isoscope_terminal.manners import mannered
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app = typer.Typer(no_args_is_help=False)
 
 
 @app.callback(invoke_without_command=True)
+@mannered
 def plugins(
     context: typer.Context,
     load: Annotated[bool, typer.Option("--load", help="Import each one, and say which are broken.")] = False,
@@ -60,6 +62,7 @@ def _health(plugin: Plugin) -> str:
 
 
 @app.command()
+@mannered
 def show(
     kind: Annotated[str, typer.Argument(help="generators, losses, tasks, …; the singular will do.")],
     name: Annotated[str, typer.Argument(help="As `isoscope plugins` lists it.")],

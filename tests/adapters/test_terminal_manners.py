@@ -167,6 +167,17 @@ def test_quiet_and_verbose_stand_before_or_after_the_command(isoscope, refused, 
     assert "--quiet and --verbose" in refused("-q", "info", tmp_path, "-v")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [[], *([name] for name in ("demo", "info", "convert", "split", "init", "train", "predict", "evaluate", "doctor")),
+     ["plugins"], ["plugins", "show"]],
+)  # fmt: skip
+def test_every_command_has_manners(isoscope, command):
+    code, out, _ = isoscope(*command, "--help")
+    assert code == 0
+    assert all(option in out for option in ("--quiet", "--verbose", "--log-file"))
+
+
 def test_a_log_file_keeps_what_is_said(isoscope, tmp_path, spots):
     log = tmp_path / "log ü.txt"
     assert isoscope("info", tmp_path / "nowhere", "--log-file", log)[0] == 2
