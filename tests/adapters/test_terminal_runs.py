@@ -284,7 +284,7 @@ def test_a_prediction_that_was_stopped_goes_on(isoscope, refused, trained, tmp_p
             raise OSError(28, "No space left on device", "p.ome.zarr")
         return real(plan, job, model, frames)
 
-    monkeypatch.setattr(inference, "run", dying)
+    monkeypatch.setattr(inference.running, "run", dying)
     assert "No space left" in refused(*command)
     assert "--resume and --overwrite" in refused(*command, "--resume", "--overwrite")
     code, out, _ = isoscope(*command, "--resume", "--json")

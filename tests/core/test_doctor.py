@@ -33,7 +33,7 @@ def test_the_self_test_passes_here(tmp_path):
 
 def test_the_self_test_sees_tiles_that_differ(tmp_path, monkeypatch):
     real = inference.run
-    monkeypatch.setattr(inference, "run", lambda plan, *rest: real(plan, *rest) + 0.1 * (plan.grid.core == 16))
+    monkeypatch.setattr(inference.running, "run", lambda plan, *rest: real(plan, *rest) + 0.1 * (plan.grid.core == 16))
     assert not doctor.self_test(tmp_path)["ok"]
 
 

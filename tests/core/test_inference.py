@@ -8,6 +8,7 @@ from isoscope import inference
 from isoscope.errors import DataError, Interrupted
 from isoscope.frames import Frames
 from isoscope.inference import Predictor, plan, run, stream
+from isoscope.model import Model
 from isoscope.tiling import padded_size
 from isoscope.volume import ArraySink, ArrayVolume, Box
 
@@ -43,8 +44,8 @@ def grey_to_colour(blobs, untrained):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr(inference, "_SHARD", 32)
-    monkeypatch.setattr(inference, "_CHUNK", 16)
+    monkeypatch.setattr(inference.planning, "_SHARD", 32)
+    monkeypatch.setattr(inference.planning, "_CHUNK", 16)
 
 
 def picture(size, seed=0):
@@ -73,7 +74,7 @@ sizes = st.integers(1, 90)
 def test_the_tile_size_never_changes_the_picture(models, name, size, tile, tiling):
     model, image = models[name], picture(size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "_SHARD", 48)
+        patch.setattr(inference.planning, "_SHARD", 48)
         tiled = Predictor(model).predict(image, tile=tile, tiling=tiling)
     whole = untiled(model, image)
     assert tiled.shape == size
@@ -82,7 +83,7 @@ def test_the_tile_size_never_changes_the_picture(models, name, size, tile, tilin
 
 def test_that_comparison_can_fail(models, monkeypatch, small_shards):
     model = models["unet"]
-    narrow = inference.Model(
+    narrow = Model(
         **{f: getattr(model, f) for f in model.__dataclass_fields__ if f != "halo"}, halo=model.stride
     )
     image = picture((70, 70))
