@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from isoscope.durable import publish
 from isoscope.errors import DataError, blame, refusal
-from isoscope.gathering import gather
 from isoscope.volume import Box, Header, Layout
+from isoscope.writing.gathering import gather
 
 __all__ = ["PngSink"]
 

@@ -13,8 +13,8 @@ from isoscope_terminal.progress import Live
 from isoscope_terminal.voice import Voice, complain
 
 if TYPE_CHECKING:
-    from isoscope.mismatch import Finding
     from isoscope.proposal import Proposal
+    from isoscope.splits.mismatch import Finding
     from isoscope.volume import Volume
 
 __all__ = ["check_split", "compared", "facts_of", "refuse_failures", "say_findings", "warned"]
@@ -29,8 +29,8 @@ def check_split(source: str, target: str, voice: Voice) -> list[str]:
     Raises:
         DataError: if an image changed since the split, plays another part in it, or is in both domains.
     """
-    from isoscope.manifest import check
     from isoscope.sources import find
+    from isoscope.splits.manifest import check
 
     paths = find(source), find(target)
     found = _manifests([*paths[0], *paths[1]])
@@ -58,7 +58,7 @@ def _is_ours(path: Path) -> bool:
 
 def compared(proposal: Proposal, source: Sequence[Volume], target: Sequence[Volume]) -> list[Finding]:
     """How the domains fit together: content, pixel size, objects, and images in both."""
-    from isoscope.mismatch import compare
+    from isoscope.splits.mismatch import compare
 
     return compare(source, target, proposal.source, proposal.target)
 

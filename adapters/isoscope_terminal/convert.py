@@ -19,7 +19,7 @@ from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
-    from isoscope.conversion import Conversion
+    from isoscope.writing.conversion import Conversion
 
 __all__ = ["convert"]
 
@@ -92,7 +92,7 @@ def _prepared(
     inputs: Sequence[str], out: Path, to: str, reading: Reading, crop: str | None, wishes: dict[str, Any]
 ) -> list[_Task]:
     """Every image with what will be done to it and its output."""
-    from isoscope.conversion import plan
+    from isoscope.writing.conversion import plan
 
     items = opened(inputs, reading)
     plans = [plan(i.volume, crop=parsed(crop, i.volume.header) if crop else None, **wishes) for i in items]
@@ -115,9 +115,9 @@ def _run(task: _Task, reading: Reading, workers: int, resume: bool, progress: Pr
     Raises:
         Interrupted: after Ctrl-C.
     """
-    from isoscope.conversion import run
-    from isoscope.ledger import identity
     from isoscope.sources import store_for_writing
+    from isoscope.writing.conversion import run
+    from isoscope.writing.ledger import identity
 
     made, store = task.conversion, store_for_writing(task.out)
     fingerprint = made.fingerprint(content=identity(task.item.path), read_as=reading.facts())

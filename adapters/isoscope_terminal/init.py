@@ -18,8 +18,8 @@ from isoscope_terminal.voice import Voice
 from isoscope_terminal.wishes import gathered
 
 if TYPE_CHECKING:
-    from isoscope.mismatch import Finding
     from isoscope.proposal import Proposal
+    from isoscope.splits.mismatch import Finding
     from isoscope.volume import Volume
 
 __all__ = ["init"]

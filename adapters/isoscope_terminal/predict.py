@@ -137,7 +137,7 @@ def _stream(task: _Task, model: Model, tiles: int, resume: bool, progress: Progr
 
 def _fingerprint(task: _Task, model: Model) -> dict[str, Any]:
     """All that decides the prediction, so that what is resumed is the same."""
-    from isoscope.ledger import identity
+    from isoscope.writing.ledger import identity
 
     given = task.item.volume.header
     return {

@@ -16,7 +16,7 @@ from isoscope_terminal.progress import Live
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
-    from isoscope.roles import Manifest
+    from isoscope.splits.roles import Manifest
 
 __all__ = ["split"]
 
@@ -51,10 +51,10 @@ def split(
     No field of view is in both domains, or both learned from and tested on. OUT gets a folder for each part and a
     manifest that `isoscope train` checks again; files are linked, not copied, where the disk allows.
     """
-    from isoscope.materialising import materialise
     from isoscope.sources import find
-    from isoscope.splitting import GUARD, TEST
-    from isoscope.splitting import split as plan
+    from isoscope.splits.materialising import materialise
+    from isoscope.splits.splitting import GUARD, TEST
+    from isoscope.splits.splitting import split as plan
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists and is not an empty folder; expected a new one; choose another --out")

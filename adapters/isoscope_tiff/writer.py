@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from isoscope.durable import publish
 from isoscope.errors import blame
-from isoscope.gathering import LARGE, gather
-from isoscope.shrinking import pyramid
 from isoscope.volume import Box, Header, Layout
+from isoscope.writing.gathering import LARGE, gather
+from isoscope.writing.shrinking import pyramid
 from isoscope_tiff.options import Kind, kind_of, notes, page_options, size_of
 from isoscope_tiff.streaming import write_file
 

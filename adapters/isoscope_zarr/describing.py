@@ -23,7 +23,11 @@ def describe(header: Header, made: Sequence[Level], windows: list[Window]) -> di
     old = made[0].version == "0.4"
     ome = render(header, windows)
     image = ome["multiscales"][0]
-    image |= {"datasets": _datasets(header, made), "type": "mean", "metadata": {"method": "isoscope.shrinking.shrink"}}
+    image |= {
+        "datasets": _datasets(header, made),
+        "type": "mean",
+        "metadata": {"method": "isoscope.writing.shrinking.shrink"},
+    }
     if old:
         del ome["version"]
         image["version"] = "0.4"

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from isoscope.errors import DataError
-from isoscope.ledger import Ledger
-from isoscope.shrinking import pyramid, shrink
 from isoscope.volume import Box, Header, Layout
+from isoscope.writing.ledger import Ledger
+from isoscope.writing.shrinking import pyramid, shrink
 from isoscope_zarr.encoding import Level, Version
 
 __all__ = ["build", "levels"]

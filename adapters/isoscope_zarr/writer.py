@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isoscope.draft import Draft
 from isoscope.errors import DataError, blame, refusal
-from isoscope.ledger import keep
 from isoscope.volume import Box, Header, Layout
+from isoscope.writing.draft import Draft
+from isoscope.writing.ledger import keep
 from isoscope_zarr.describing import Window, describe
 from isoscope_zarr.encoding import Level, Version
 from isoscope_zarr.node import read_node

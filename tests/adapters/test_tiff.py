@@ -12,11 +12,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isoscope import gathering
 from isoscope.errors import DataError
 from isoscope.kinds import Store
 from isoscope.reading import ReadOptions
 from isoscope.volume import AXES, Box, Header, Layout
+from isoscope.writing import gathering
 from isoscope_tiff import gate
 from isoscope_tiff import options as tiff_options
 from isoscope_tiff.store import tiff

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from isoscope import gathering
-from isoscope.draft import draft_path, pending
 from isoscope.errors import DataError
 from isoscope.reading import ReadOptions
-from isoscope.shrinking import shrink
 from isoscope.volume import Box, Header, Layout
+from isoscope.writing import gathering
+from isoscope.writing.draft import draft_path, pending
+from isoscope.writing.shrinking import shrink
 from isoscope_tiff.store import tiff
 
 STORE = tiff()

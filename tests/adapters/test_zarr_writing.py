@@ -13,12 +13,12 @@ import ome_zarr_models.v05
 import pytest
 import zarr
 
-from isoscope.draft import draft_path
 from isoscope.errors import DataError
-from isoscope.ledger import HIDDEN
 from isoscope.reading import ReadOptions
-from isoscope.shrinking import shrink
 from isoscope.volume import Box, Header, Layout
+from isoscope.writing.draft import draft_path
+from isoscope.writing.ledger import HIDDEN
+from isoscope.writing.shrinking import shrink
 from isoscope_zarr.pyramid import levels
 from isoscope_zarr.store import zarr as zarr_store
 from isoscope_zarr.writer import LEDGER
@@ -236,8 +236,9 @@ def test_a_kill_while_closing_is_resumed(tmp_path, monkeypatch, moment):
     straight = contents(write(tmp_path / "s.zarr", array))
     sink = begin(tmp_path / "a.zarr", array)
     fill(sink, array)
-    ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer._windows", "isoscope.ledger.write_text",
-            "isoscope.ledger.shutil.rmtree", "isoscope.draft.Draft.publish", "isoscope.draft.sync_folder"]  # fmt: skip
+    ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer._windows", "isoscope.writing.ledger.write_text",
+            "isoscope.writing.ledger.shutil.rmtree", "isoscope.writing.draft.Draft.publish",
+            "isoscope.writing.draft.sync_folder"]  # fmt: skip
     with monkeypatch.context() as patched:
         patched.setattr(ends[moment], lambda *_, **__: 1 / 0)
         with pytest.raises((DataError, ZeroDivisionError)):

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isoscope.conversion import plan, run
-from isoscope.draft import draft_path
 from isoscope.errors import DataError, Interrupted
-from isoscope.ledger import identity
-from isoscope.narrowing import narrow
-from isoscope.shrinking import shrink
 from isoscope.sources import open_one, store_for_writing
 from isoscope.volume import ArraySink, ArrayVolume, Box, Header
+from isoscope.writing.conversion import plan, run
+from isoscope.writing.draft import draft_path
+from isoscope.writing.ledger import identity
+from isoscope.writing.narrowing import narrow
+from isoscope.writing.shrinking import shrink
 
 
 def noise(shape, dtype="uint16", seed=0):
@@ -231,7 +231,7 @@ CHILD = textwrap.dedent(
     """
     import sys, time
     from pathlib import Path
-    from isoscope.conversion import plan, run
+    from isoscope.writing.conversion import plan, run
     from isoscope.sources import open_one, store_for_writing
 
     given, out = map(Path, sys.argv[1:3])

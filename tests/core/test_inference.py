@@ -83,9 +83,7 @@ def test_the_tile_size_never_changes_the_picture(models, name, size, tile, tilin
 
 def test_that_comparison_can_fail(models, monkeypatch, small_shards):
     model = models["unet"]
-    narrow = Model(
-        **{f: getattr(model, f) for f in model.__dataclass_fields__ if f != "halo"}, halo=model.stride
-    )
+    narrow = Model(**{f: getattr(model, f) for f in model.__dataclass_fields__ if f != "halo"}, halo=model.stride)
     image = picture((70, 70))
     assert np.ptp(untiled(model, image)) > 20
     assert difference(Predictor(narrow).predict(image, tile=16), untiled(model, image)) > 1e-2

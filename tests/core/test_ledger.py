@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from isoscope import lease as leases
-from isoscope.draft import Draft, draft_path, pending
 from isoscope.errors import DataError
-from isoscope.ledger import HIDDEN, Ledger, differences, identity
+from isoscope.writing import lease as leases
+from isoscope.writing.draft import Draft, draft_path, pending
+from isoscope.writing.ledger import HIDDEN, Ledger, differences, identity
 
 PLAN = {"model": "abc", "tile": {"core": 512, "halo": 96}, "shape": (1, 2)}
 
@@ -140,7 +140,7 @@ def test_a_living_process_keeps_its_draft(tmp_path, caplog):
 
 def test_the_lease_of_the_dead_binds_nobody(tmp_path):
     out = tmp_path / "a.zarr"
-    code = f"from isoscope.draft import Draft; import os; Draft.open(__import__('pathlib').Path({str(out)!r}), {{}})"
+    code = f"from pathlib import Path; from isoscope.writing.draft import Draft; Draft.open(Path({str(out)!r}), {{}})"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (draft_path(out) / HIDDEN / "lease.json").exists()
     Draft.open(out, PLAN).leave()

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from isoscope import manifest as manifests
 from isoscope.errors import DataError
-from isoscope.fingerprint import content_hash, pixel_hash, pixels_of
-from isoscope.manifest import check, leaks, read, volumes, write
-from isoscope.materialising import materialise
 from isoscope.sources import find, open_one, store_for_writing
-from isoscope.splitting import split
+from isoscope.splits import manifest as manifests
+from isoscope.splits.fingerprint import content_hash, pixel_hash, pixels_of
+from isoscope.splits.manifest import check, leaks, read, volumes, write
+from isoscope.splits.materialising import materialise
+from isoscope.splits.splitting import split
 from isoscope.volume import ArrayVolume, Box, Header, Layout
 
 

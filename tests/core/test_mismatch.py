@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from isoscope.errors import DataError
-from isoscope.mismatch import compare
 from isoscope.recipe import DomainRecipe
 from isoscope.sources import open_all
+from isoscope.splits.mismatch import compare
 from isoscope.survey import survey
 from isoscope.volume import ArrayVolume, Box, Header
 

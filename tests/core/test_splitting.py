@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoscope import sources
-from isoscope.crops import Cropped, strips
 from isoscope.errors import DataError
-from isoscope.fields import assign, groups
-from isoscope.fingerprint import pixel_hash
-from isoscope.manifest import volume
-from isoscope.splitting import split
+from isoscope.splits.crops import Cropped, strips
+from isoscope.splits.fields import assign, groups
+from isoscope.splits.fingerprint import pixel_hash
+from isoscope.splits.manifest import volume
+from isoscope.splits.splitting import split
 from isoscope.volume import ArrayVolume, Box
 
 DATA = Path(os.environ.get("ISOSCOPE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))

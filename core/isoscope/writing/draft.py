@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isoscope import lease
 from isoscope.durable import sync_folder
 from isoscope.errors import refusal
-from isoscope.ledger import HIDDEN, Ledger, made
+from isoscope.writing import lease
+from isoscope.writing.ledger import HIDDEN, Ledger, made
 
 __all__ = ["Draft", "draft_path", "pending", "sweep_temporaries"]
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from isoscope.domain import Domain
 from isoscope.errors import DataError
-from isoscope.fingerprint import pixel_hash
 from isoscope.frames import Frames, Planes
 from isoscope.intensity import Intensity
 from isoscope.saliency import content, smooth, threshold
+from isoscope.splits.fingerprint import pixel_hash
 from isoscope.volume import Box, Volume
 
 __all__ = ["Finding", "Level", "compare"]

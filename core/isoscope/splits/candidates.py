@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import cast
 
 from isoscope.errors import DataError
-from isoscope.fields import SIDES, Side
-from isoscope.fingerprint import Fingerprint, fingerprints
-from isoscope.roles import Item, Role
+from isoscope.splits.fields import SIDES, Side
+from isoscope.splits.fingerprint import Fingerprint, fingerprints
+from isoscope.splits.roles import Item, Role
 from isoscope.volume import Box
 
 __all__ = ["Candidate", "gather", "remarks"]

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from isoscope.carrying import Tally, carry
 from isoscope.errors import refusal
 from isoscope.frames import REC601
-from isoscope.narrowing import Counted, narrow
-from isoscope.shrinking import shrink
 from isoscope.volume import Box, Header, Layout, Sink, Volume
+from isoscope.writing.carrying import Tally, carry
+from isoscope.writing.narrowing import Counted, narrow
+from isoscope.writing.shrinking import shrink
 
 __all__ = ["Conversion", "plan", "run"]
 

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from isoscope.errors import Interrupted
-from isoscope.narrowing import Counted
 from isoscope.volume import Box, Sink
+from isoscope.writing.narrowing import Counted
 
 __all__ = ["Tally", "carry"]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from isoscope import sources
-from isoscope.crops import Cropped
 from isoscope.durable import write_json
 from isoscope.errors import DataError
-from isoscope.fingerprint import content_hash, pixels_of
 from isoscope.parameters import one_line
-from isoscope.roles import Item, Manifest, Role
+from isoscope.splits.crops import Cropped
+from isoscope.splits.fingerprint import content_hash, pixels_of
+from isoscope.splits.roles import Item, Manifest, Role
 from isoscope.volume import Volume
 
 __all__ = ["NAME", "check", "leaks", "read", "volume", "volumes", "write"]

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from isoscope.blocks import matched_images, same_image, single_image
-from isoscope.candidates import Candidate, gather, remarks
 from isoscope.errors import DataError
-from isoscope.fields import SIDES, Kind, assign, groups
-from isoscope.manifest import leaks
-from isoscope.roles import Item, Manifest, Role
+from isoscope.splits.blocks import matched_images, same_image, single_image
+from isoscope.splits.candidates import Candidate, gather, remarks
+from isoscope.splits.fields import SIDES, Kind, assign, groups
+from isoscope.splits.manifest import leaks
+from isoscope.splits.roles import Item, Manifest, Role
 
 __all__ = ["GUARD", "TEST", "split"]
 

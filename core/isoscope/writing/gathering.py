@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoscope import kinds
-from isoscope.draft import Draft, sweep_temporaries
-from isoscope.ledger import made
 from isoscope.reading import ReadOptions
-from isoscope.shrinking import pyramid, shrink
 from isoscope.sources import open_one
 from isoscope.volume import ArrayVolume, Box, Header, Layout, Shape, Volume
+from isoscope.writing.draft import Draft, sweep_temporaries
+from isoscope.writing.ledger import made
+from isoscope.writing.shrinking import pyramid, shrink
 
 __all__ = ["LARGE", "Gathered", "gather"]
 

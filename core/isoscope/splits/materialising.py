@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from isoscope import manifest as manifests
 from isoscope import sources
 from isoscope.errors import DataError
-from isoscope.fingerprint import content_hash, pixels_of
-from isoscope.manifest import NAME
-from isoscope.roles import Item, Manifest, Origin
+from isoscope.splits import manifest as manifests
+from isoscope.splits.fingerprint import content_hash, pixels_of
+from isoscope.splits.manifest import NAME
+from isoscope.splits.roles import Item, Manifest, Origin
 from isoscope.volume import Box, Header, Layout, Shape, Sink
 
 __all__ = ["materialise"]

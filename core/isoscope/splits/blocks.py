@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from isoscope import sources
-from isoscope.candidates import Candidate
-from isoscope.crops import Cropped, cut
 from isoscope.errors import DataError
-from isoscope.fields import SIDES, draw
-from isoscope.fingerprint import pixel_hash
-from isoscope.roles import Item, Role
+from isoscope.splits.candidates import Candidate
+from isoscope.splits.crops import Cropped, cut
+from isoscope.splits.fields import SIDES, draw
+from isoscope.splits.fingerprint import pixel_hash
+from isoscope.splits.roles import Item, Role
 from isoscope.volume import Box, Volume
 
 __all__ = ["matched_images", "same_image", "single_image"]
