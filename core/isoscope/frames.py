@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 from isoscope.errors import DataError
 from isoscope.volume import Box, Volume
 
-__all__ = ["REC601", "Frames", "Planes"]
+__all__ = ["REC601", "Frames", "Planes", "sampled"]
 
 Planes = Literal["xy", "stack"]
 REC601 = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luminance."""
+
+_SAMPLES = 64
+_SIDE = 256
 
 
 class Frames:
@@ -58,3 +62,14 @@ class Frames:
             values = np.tensordot(np.asarray(REC601, np.float32), values.astype(np.float32), 1)[None]
         flat: NDArray[Any] = values.reshape(-1, *values.shape[-2:])
         return flat
+
+
+def sampled(frames: Sequence[Frames], seed: int) -> Iterator[NDArray[Any]]:
+    """Up to 64 boxes of at most 256 px, spread over all images by a seed."""
+    rng = np.random.default_rng(seed)
+    places = [(f, i) for f in frames for i in range(len(f))]
+    # few frames are sampled several times, many at most once
+    for pick in np.resize(rng.permutation(len(places)), _SAMPLES):
+        f, i = places[pick]
+        y, x = (int(rng.integers(0, max(1, n - _SIDE + 1))) for n in f.size)
+        yield f.read(i, slice(y, min(y + _SIDE, f.size[0])), slice(x, min(x + _SIDE, f.size[1])))

@@ -19,7 +19,7 @@ from isoscope.intensity import Intensity
 from isoscope.kinds import Direction
 from isoscope.parameters import build
 from isoscope.provenance import plugins_used
-from isoscope.recipe import Recipe, parse
+from isoscope.recipe import DomainRecipe, Recipe, parse
 from isoscope.terms import Terms
 
 __all__ = ["Model", "load", "save"]
@@ -48,9 +48,19 @@ class Model:
     halo: int | None
     sha256: str
 
+    @property
+    def reads(self) -> DomainRecipe:
+        """How the images it reads were prepared in training."""
+        return self.recipe.source if self.direction == "a2b" else self.recipe.target
+
+    @property
+    def writes(self) -> DomainRecipe:
+        """How the images it learned to write were prepared in training."""
+        return self.recipe.target if self.direction == "a2b" else self.recipe.source
+
     @torch.inference_mode()
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
-        """Grey values [C_in, H, W] -> grey values [C_out, H, W], float32; H and W multiples of the stride."""
+        """Prepared grey values [C_in, H, W] -> grey values [C_out, H, W], float32; H and W multiples of the stride."""
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         x = Intensity(self.inputs.limits).normalise(values[None].to(device, torch.float32))
         y = self.network(x.contiguous(memory_format=torch.channels_last))

@@ -10,6 +10,7 @@ from isoscope import kinds, presets
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.overrides import merge
+from isoscope.preparation.settling import settled
 from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.survey import survey
 from isoscope.volume import Volume
@@ -98,7 +99,7 @@ def propose(
     given = _task(task, source, target) if task != "custom" else {}
     base = _base(preset or str(keys.get("preset", "auto")), given, keys, [*source, *target])
     keys |= {"task": task, "preset": base["preset"]}
-    recipe = resolved(parse(merge(base, keys)))
+    recipe = settled(resolved(parse(merge(base, keys))), source, target)
     domains = (
         survey(source, recipe.source, "source", recipe.output.planes, strict=True),
         survey(target, recipe.target, "target", "xy", strict=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -13,6 +13,7 @@ from isoscope.domain import Operator
 from isoscope.errors import RecipeError, nearest
 from isoscope.overrides import merge
 from isoscope.parameters import Component, one_line, resolve
+from isoscope.preparation import Preparation
 from isoscope.schedule import Shape
 
 __all__ = ["DomainRecipe", "Inference", "Output", "Recipe", "Term", "Training", "parse", "resolved"]
@@ -25,9 +26,12 @@ class _Part(BaseModel):
 class DomainRecipe(_Part):
     """How one domain's images are prepared and what counts as content in them."""
 
+    prepare: Preparation = Field(Preparation(), description="done on reading, before all else; default: nothing")
     grey: bool = Field(False, description="turn RGB into luminance (Rec. 601) on reading")
     percentiles: tuple[float, float] = Field((0.1, 99.9), description="data-set percentiles that become the limits")
-    limits: tuple[tuple[float, float], ...] | None = Field(None, description="grey values per channel; none: measured")
+    limits: tuple[tuple[float, float], ...] | None = Field(
+        None, description="grey values per channel, prepared; none: measured"
+    )
     polarity: Literal["auto", "bright", "dark"] = Field("auto", description="content against background")
     saliency: Operator = Field("mean", description="operator that finds content")
     saliency_channel: int = Field(0, ge=0, description="channel for the operator 'channel'")
@@ -127,7 +131,8 @@ def _fields(loc: tuple[Any, ...]) -> dict[str, Any]:
     model: Any = Recipe
     for part in loc[:-1]:
         inner = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else None
-        model = inner if hasattr(inner, "model_fields") else Recipe
+        # an optional section is a union with none
+        model = next((m for m in (inner, *get_args(inner)) if hasattr(m, "model_fields")), Recipe)
     return dict(model.model_fields)
 
 
@@ -143,6 +148,18 @@ def parse(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
         raise RecipeError(one_line(error, _fields(error.errors()[0]["loc"]), where)) from None
 
 
+def _check_preparation(recipe: Recipe) -> None:
+    """Refuse what an output would need undone and cannot have, and what would need the stain of an input."""
+    if recipe.target.prepare.background:
+        raise RecipeError(
+            "target.prepare.background cannot be undone in outputs; expected it of the source only; leave it out"
+        )
+    if recipe.source.prepare.stain:
+        raise RecipeError("got source.prepare.stain; expected a stain of the target only, to learn from; leave it out")
+    if recipe.target.prepare.stain and recipe.target.prepare.offset is not None:
+        raise RecipeError("got an offset and a stain in target.prepare; expected either; leave out the offset")
+
+
 def resolved(recipe: Recipe) -> Recipe:
     """The recipe with every plug-in's parameters spelled out.
 
@@ -152,6 +169,7 @@ def resolved(recipe: Recipe) -> Recipe:
     """
     if recipe.task != "custom" and recipe.task not in kinds.tasks:
         raise RecipeError(f"no task is called {recipe.task!r}; {nearest(recipe.task, kinds.tasks)}")
+    _check_preparation(recipe)
     losses = {}
     for label, term in recipe.losses.items():
         component = resolve(kinds.losses, term.component(label))

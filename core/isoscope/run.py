@@ -19,6 +19,8 @@ from isoscope.history import HistoryFile
 from isoscope.normalisation import calibrate, layers
 from isoscope.pace import Pace
 from isoscope.parameters import build
+from isoscope.preparation.prepared import prepared
+from isoscope.preparation.settling import settled
 from isoscope.recipe import Recipe
 from isoscope.sampling import Sampler, held_in_memory
 from isoscope.survey import survey
@@ -45,6 +47,7 @@ class Run:
     """
 
     def __init__(self, recipe: Recipe, source: Sequence[Volume], target: Sequence[Volume], folder: Path) -> None:
+        recipe = settled(recipe, source, target)
         self.recipe, self.folder = recipe, folder
         self.domains = (
             survey(source, recipe.source, "source", recipe.output.planes, strict=True),
@@ -67,7 +70,9 @@ class Run:
     def _samplers(self, source: Sequence[Volume], target: Sequence[Volume]) -> tuple[list[Sampler], list[Sampler]]:
         t = self.recipe.training
         half = t.ram_gib / 2
-        held = [held_in_memory(source, half), held_in_memory(target, half)]
+        sides = ((source, self.recipe.source.prepare), (target, self.recipe.target.prepare))
+        # prepared before they are held, so that what is held is not prepared again for every patch
+        held = [held_in_memory(prepared(volumes, how), half) for volumes, how in sides]
         planes = [self.recipe.output.planes, "xy"]
         grey = [self.recipe.source.grey, self.recipe.target.grey]
         matched = self.method.pairing == "matched"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
-from isoscope.frames import Frames, Planes
+from isoscope.frames import Frames, Planes, sampled
+from isoscope.preparation.prepared import prepared
+from isoscope.preparation.settling import measured
 from isoscope.recipe import DomainRecipe
 from isoscope.saliency import content, grey_threshold, smooth, threshold
 from isoscope.volume import Volume
 
 __all__ = ["check_alike", "polarity_of", "survey"]
 
-_SAMPLES = 64
-_SIDE = 256
 _SIGMA = 1.5
 _SKEWNESS = 0.4
 _VARIANCE_RATIO = 1.5
@@ -40,17 +40,6 @@ def check_alike(volumes: Sequence[Volume], side: str, planes: Planes = "xy") -> 
                 f"{side}: {h.name} has {h.shape[2]} planes, but {first.name} has {first.shape[2]}; "
                 f"give stacks of one depth, or set output.planes=xy"
             )
-
-
-def _samples(frames: Sequence[Frames], seed: int) -> Iterator[NDArray[Any]]:
-    """Up to 64 boxes of at most 256 px, spread over all images by a seed."""
-    rng = np.random.default_rng(seed)
-    places = [(f, i) for f in frames for i in range(len(f))]
-    # few frames are sampled several times, many at most once
-    for pick in np.resize(rng.permutation(len(places)), _SAMPLES):
-        f, i = places[pick]
-        y, x = (int(rng.integers(0, max(1, n - _SIDE + 1))) for n in f.size)
-        yield f.read(i, slice(y, min(y + _SIDE, f.size[0])), slice(x, min(x + _SIDE, f.size[1])))
 
 
 def _limits(samples: list[NDArray[Any]], recipe: DomainRecipe, side: str) -> tuple[tuple[float, float], ...]:
@@ -119,7 +108,7 @@ def survey(
 
     Args:
         volumes: all images of the domain.
-        recipe: declared preparation, limits, threshold, polarity.
+        recipe: declared preparation, which comes before all measuring, limits, threshold, polarity.
         side: "source" or "target", for messages.
         planes: how frames are cut from volumes.
         strict: refuse an undetermined polarity instead of reporting 0.
@@ -130,8 +119,9 @@ def survey(
     """
     check_alike(volumes, side, planes)
     header = volumes[0].header
-    frames = [Frames(v, planes, recipe.grey) for v in volumes]
-    samples = list(_samples(frames, seed=0))
+    ready = prepared(volumes, measured(volumes, recipe.prepare))
+    frames = [Frames(v, planes, recipe.grey) for v in ready]
+    samples = list(sampled(frames, seed=0))
     limits = _limits(samples, recipe, side)
     if len(limits) != frames[0].channels:
         raise RecipeError(f"{side}.limits has {len(limits)} entries; expected one per channel, {frames[0].channels}")

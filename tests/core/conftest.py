@@ -98,7 +98,7 @@ def untrained(tmp_path_factory, tiny):
                 network.head.weight.mul_(0.5 / network(patches).std())
         return network
 
-    def make(source, target, *, task="denoise", norm="none", direction="a2b", **more):
+    def make(source, target, /, *, task="denoise", norm="none", direction="a2b", **more):
         user = merge(tiny(norm), more)
         made = propose(source, target, task=task, preset="cpu", user=user)
         torch.manual_seed(0)

@@ -13,6 +13,7 @@ from isoscope.errors import DataError
 from isoscope.frames import Frames
 from isoscope.model import Model
 from isoscope.parameters import Component
+from isoscope.preparation.prepared import prepared
 from isoscope.tiling import Grid, Region, regions
 from isoscope.volume import Box, Header, Layout, Volume
 
@@ -90,10 +91,9 @@ def _header(model: Model, source: Header, frames: Frames) -> Header:
 
 
 def frames_of(model: Model, volume: Volume) -> Frames:
-    """The volume's frames as the model reads them, refused where the channels differ."""
-    trained = model.recipe.source if model.direction == "a2b" else model.recipe.target
+    """The volume's frames as the model reads them, prepared alike; refused where the channels differ."""
     planes = model.recipe.output.planes if model.direction == "a2b" else "xy"
-    frames = Frames(volume, planes, trained.grey)
+    frames = Frames(prepared([volume], model.reads.prepare)[0], planes, model.reads.grey)
     if frames.channels != model.inputs.channels:
         per = "planes x channels" if planes == "stack" else "channels"
         raise DataError(
@@ -101,6 +101,20 @@ def frames_of(model: Model, volume: Volume) -> Frames:
             f"give images like those it was trained on"
         )
     return frames
+
+
+def _check_undoable(model: Model) -> None:
+    """Refuse the way back of a preparation that has none."""
+    if model.writes.prepare.background:
+        raise DataError(
+            f"the model's {model.outputs.name} had its background subtracted, which cannot be undone in outputs; "
+            f"expected the other --direction; train without {model.outputs.name}.prepare.background to go this way"
+        )
+    if model.reads.prepare.stain:
+        raise DataError(
+            f"the model's {model.inputs.name} had its stain unified for training, which single images cannot have; "
+            f"expected the other --direction; train without {model.inputs.name}.prepare.stain to go this way"
+        )
 
 
 def plan(model: Model, volume: Volume, *, tile: int | None = None, tiling: str | None = None) -> Plan:
@@ -112,6 +126,7 @@ def plan(model: Model, volume: Volume, *, tile: int | None = None, tiling: str |
         tile: side of the kept core in pixels, rounded up to the network's stride; none: the recipe's.
         tiling: a tiling plug-in's name; none: the recipe's.
     """
+    _check_undoable(model)
     frames = frames_of(model, volume)
     recipe = model.recipe.inference
     grid = _grid(model, frames.size, tile or recipe.tile)

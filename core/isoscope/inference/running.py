@@ -69,7 +69,9 @@ def run(plan: Plan, job: Job, model: Model, frames: Frames) -> NDArray[Any]:
             out[place] += kept * tile.weight
     if not np.isfinite(out).all():
         raise DataError(f"{frames.name}: the network returned NaN; its weights are damaged; retrain or restore it")
-    return out
+    # what was subtracted from the images it learned to write
+    offset = model.writes.prepare.offset
+    return out + np.float32(offset) if offset else out
 
 
 def stream(

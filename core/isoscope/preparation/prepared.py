@@ -1,0 +1,72 @@
+"""Volumes that are prepared as they are read: the same pixels in any box, so that no tile or patch shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoscope.preparation.section import Background, Preparation
+from isoscope.volume import Box, Header, Volume
+
+__all__ = ["PreparedVolume", "prepared"]
+
+_TRUNCATE = 3.0
+"""Sigmas at which the background's Gaussian is cut."""
+
+
+class PreparedVolume:
+    """A volume whose boxes are read prepared, as float32; nothing is clipped.
+
+    Args:
+        volume: the images as they are on disk.
+        preparation: settled: without anything left to measure.
+    """
+
+    def __init__(self, volume: Volume, preparation: Preparation) -> None:
+        self._volume, self._preparation = volume, preparation
+        self._header = replace(volume.header, dtype=np.dtype(np.float32))
+
+    @property
+    def header(self) -> Header:
+        """What the volume says of itself, but for the type."""
+        return self._header
+
+    def read(self, box: Box, /) -> NDArray[Any]:
+        """The prepared pixels of a box."""
+        background = self._preparation.background
+        reach = ceil(_TRUNCATE * background.sigma) if background else 0
+        wider = _wider(box, reach, self._header.shape)
+        # differences are taken in float64: large integers would be rounded before them
+        values = np.subtract(self._volume.read(wider), float(self._preparation.offset or 0), dtype=np.float64)
+        if background:
+            with np.errstate(invalid="ignore"):  # infinities become NaN, which is refused where frames are read
+                values -= _slow(values, background)
+        inner = tuple(slice(a - b, c - b) for a, b, c in zip(box.start, wider.start, box.stop, strict=True))
+        return values[inner].astype(np.float32)
+
+
+def _slow(values: NDArray[np.float64], background: Background) -> NDArray[np.float64]:
+    """The background of each plane. Right where the Gaussian's whole reach is there, or the plane's edge."""
+    from scipy.ndimage import gaussian_filter
+
+    sigma = (0.0, 0.0, 0.0, background.sigma, background.sigma)
+    slow: NDArray[np.float64] = gaussian_filter(values, sigma, mode="reflect", truncate=_TRUNCATE)
+    return slow
+
+
+def _wider(box: Box, reach: int, shape: tuple[int, ...]) -> Box:
+    (t0, c0, z0, y0, x0), (t1, c1, z1, y1, x1) = box.start, box.stop
+    y0, x0 = max(0, y0 - reach), max(0, x0 - reach)
+    return Box((t0, c0, z0, y0, x0), (t1, c1, z1, min(shape[3], y1 + reach), min(shape[4], x1 + reach)))
+
+
+def prepared(volumes: Sequence[Volume], preparation: Preparation) -> list[Volume]:
+    """The volumes as a settled preparation gives them; the very same where it asks for nothing."""
+    if preparation == Preparation():
+        return list(volumes)
+    return [PreparedVolume(v, preparation) for v in volumes]

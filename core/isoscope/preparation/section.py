@@ -1,0 +1,61 @@
+"""The recipe's section `prepare`: what is done to grey values on reading, in this order; by default nothing."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["OFFSET_PERCENTILE", "Background", "Preparation", "Stain"]
+
+OFFSET_PERCENTILE = 0.1
+"""Of all sampled grey values of a set: what `offset: auto` takes for the camera's offset."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Background(_Part):
+    """Slow background, subtracted from each plane: the plane itself, blurred. It cannot be undone in an output."""
+
+    sigma: float = Field(50.0, gt=0, le=1000, description="of the Gaussian in pixels, cut at 3 sigma; above any object")
+
+
+class Stain(_Part):
+    """One stain for a whole H&E set: every image is moved to the set's median image, whose numbers are recorded."""
+
+    name: Literal["reinhard", "macenko"] = Field(description="mean and spread in Lab, or stain vectors and strengths")
+    image: str | None = Field(None, description="the median image; none: found")
+    reference: tuple[tuple[float, ...], ...] | None = Field(None, description="its numbers; none: measured")
+
+    @field_validator("reference")
+    @classmethod
+    def _rows(cls, value: Any) -> Any:
+        if value is not None and sorted(len(row) for row in value) not in ([3, 3], [2, 3, 3]):
+            raise ValueError("expected two rows of three numbers, for macenko two strengths besides; or none")
+        return value
+
+
+class Preparation(_Part):
+    """What is done to grey values on reading; limits, thresholds and outputs count from what comes of it."""
+
+    offset: float | Literal["auto"] | None = Field(
+        None, description="camera offset in grey values, subtracted and added back to outputs; auto: measured"
+    )
+    background: Background | None = Field(None, description="slow background, subtracted; of the source only")
+    stain: Stain | None = Field(None, description="reinhard or macenko: one stain for the H&E images of the target")
+
+    @field_validator("offset", mode="before")
+    @classmethod
+    def _number_or_auto(cls, value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        if not (number or value in ("auto", None)):
+            raise ValueError("expected a number of grey values, auto or none")
+        return value
+
+    @field_validator("stain", mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
