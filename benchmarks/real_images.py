@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from isoscope import evaluation, inference, kinds, overrides, pictures, training
+from isoscope import evaluation, inference, overrides, pictures, training
 from isoscope.frames import REC601
 from isoscope.proposal import propose
 from isoscope.sources import open_all
-from isoscope.volume import ArraySink, ArrayVolume, Box, Header, Layout, Volume
+from isoscope.volume import ArraySink, ArrayVolume, Box, Header, Volume
+from isoscope.writing.whole import write_whole
 
 DATA = Path(os.environ.get("ISOSCOPE_TEST_DATA", "../shared/data"))
 Array = NDArray[Any]
@@ -121,12 +122,7 @@ def save_picture(path: Path, arms: dict[str, list[Volume]], truths: Sequence[Vol
         pictures.overlay(_fitted(pixels(list(arms.values())[-1][0]), truth), truth),
     ]
     crop = [s[:384, :384] for s in shown]
-    panel = np.moveaxis(pictures.panel(crop), -1, 0)[None, :, None]
-    header = Header(path.stem, panel.shape, panel.dtype, "YXC", rgb=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sink = kinds.stores["images"]().create(path, header, Layout(panel.shape, panel.shape))
-    sink.write(Box.whole(panel.shape), panel)
-    sink.close()
+    write_whole(path, pictures.panel(crop), "YXC")
 
 
 def _fitted(image: Array, truth: Array) -> Array:

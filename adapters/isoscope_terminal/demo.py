@@ -95,14 +95,11 @@ def _written(given: Sample, places: _Places) -> dict[str, Volume]:
 
 
 def _write(volume: Volume, path: Path) -> None:
-    from isoscope.sources import store_for_writing
-    from isoscope.volume import Box, Layout
+    from isoscope.volume import Box
+    from isoscope.writing.whole import write_whole
 
-    whole = Box.whole(volume.header.shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sink = store_for_writing(path).create(path, volume.header, Layout(whole.shape, whole.shape))
-    sink.write(whole, volume.read(whole))
-    sink.close()
+    header = volume.header
+    write_whole(path, volume.read(Box.whole(header.shape)), "TCZYX", rgb=header.rgb, channels=header.channels)
 
 
 def _trained(
@@ -163,15 +160,15 @@ def _kept(scores: dict[str, dict[str, float]], places: _Places) -> None:
 def _compared(held_out: Volume, prediction: Volume, truth: Volume, path: Path) -> None:
     """Input | prediction | truth | overlay, the left half of the image above the right half, on one grey scale."""
     from isoscope.pictures import overlay, panel, to_display
-    from isoscope.preview import write_picture
     from isoscope.volume import Box
+    from isoscope.writing.whole import write_whole
 
     before, made, real = (v.read(Box.whole(v.header.shape)) for v in (held_out, prediction, truth))
     limits = (0.0, 255.0)
     shown = [to_display(image, limits) for image in (before, made, real)] + [overlay(made, real, limits)]
     middle = shown[0].shape[1] // 2
     rows = [panel([p[:, half] for p in shown]) for half in (slice(None, middle), slice(middle, None))]
-    write_picture(path, panel([row.swapaxes(0, 1) for row in rows]).swapaxes(0, 1))
+    write_whole(path, panel([row.swapaxes(0, 1) for row in rows]).swapaxes(0, 1), "YXC")
 
 
 def _told(voice: Voice, scores: dict[str, dict[str, float]], places: _Places, task: str) -> None:

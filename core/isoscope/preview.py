@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,20 +12,19 @@ from torch import Tensor, nn
 from isoscope.domain import Domain
 from isoscope.intensity import Intensity
 from isoscope.pictures import Picture, panel, to_display
-from isoscope.sources import store_for_writing
-from isoscope.volume import Box, Header, Layout
+from isoscope.writing.whole import write_whole
 
 if TYPE_CHECKING:
     from isoscope.run import Run
 
-__all__ = ["picture", "save", "write_picture"]
+__all__ = ["picture", "save"]
 
 
 def save(run: Run, step: int) -> None:
     """Write `picture(run)` under the run's previews, named after the step."""
     path = run.folder / "previews" / f"step-{step:08d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(path, picture(run))
+    write_whole(path, picture(run), "YXC")
 
 
 @torch.inference_mode()
@@ -58,17 +56,3 @@ def _shown(patch: Tensor, domain: Domain) -> Picture:
         middle = len(values) // 2
         values, limits = values[middle : middle + 1], limits[middle : middle + 1]
     return to_display(values, (float(limits[:, 0].min()), float(limits[:, 1].max())))
-
-
-def write_picture(path: Path, shown: Picture) -> None:
-    """Write an RGB picture uint8 [H, W, 3] in the format that the suffix names; it appears when it is whole."""
-    height, width, _ = shown.shape
-    header = Header(path.stem, (1, 3, 1, height, width), shown.dtype, "YXC", rgb=True)
-    whole = header.shape
-    sink = store_for_writing(path).create(path, header, Layout(whole, whole))
-    try:
-        sink.write(Box.whole(whole), np.moveaxis(shown, -1, 0)[None, :, None])
-        sink.close()
-    except BaseException:
-        sink.abort()
-        raise

@@ -7,29 +7,20 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from isoscope import kinds
 from isoscope.errors import DataError, PluginError, RecipeError
 from isoscope.overrides import read
 from isoscope.recipe import parse
-from isoscope.sources import store_for_writing
-from isoscope.volume import Box, Header, Layout, as_tczyx
-from isoscope_terminal import app, facts, plugins
+from isoscope.writing.whole import write_whole
+from isoscope_terminal import facts, plugins
 from isoscope_terminal.progress import duration
 from isoscope_terminal.stopping import stoppable
 from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
 
 HEAVY = ("torch", "zarr", "skimage", "numpy", "scipy", "tifffile")
 
-
-def write(path, array, axes="YX", pixel_size=None):
-    values = as_tczyx(array, axes)
-    header = Header(path.stem, values.shape, values.dtype, axes, pixel_size, rgb=axes == "YXC")
-    sink = store_for_writing(path).create(path, header, Layout(values.shape, values.shape))
-    sink.write(Box.whole(values.shape), values)
-    sink.close()
-    return path
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def blobs(side=48, seed=0, channels=None, dark=True):
@@ -44,46 +35,10 @@ def blobs(side=48, seed=0, channels=None, dark=True):
     return (image if channels is None else image[..., None] * np.linspace(1, 0.6, channels)).astype(np.uint8)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def isoscope(capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            app.main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
-
-
-@pytest.fixture
-def refused(isoscope):
-    """Run a command that has to be refused; the one line it says."""
-
-    def run(*arguments):
-        code, out, err = isoscope(*arguments)
-        assert code == 2
-        assert out == ""
-        assert err.startswith("isoscope: error: ")
-        assert err.count("\n") == 1
-        return err
-
-    return run
-
-
 @pytest.fixture
 def images(tmp_path):
-    write(tmp_path / "grey.png", blobs())
-    write(tmp_path / "colour.png", blobs(seed=1, channels=3), "YXC")
+    write_whole(tmp_path / "grey.png", blobs())
+    write_whole(tmp_path / "colour.png", blobs(seed=1, channels=3), "YXC")
     return tmp_path
 
 
@@ -153,7 +108,7 @@ def test_a_place_that_cannot_be_written_is_the_users_mistake(isoscope, images):
 
 
 def test_info_as_json(isoscope, tmp_path):
-    path = write(tmp_path / "cells.ome.tif", blobs().astype(np.uint16), pixel_size=(1.0, 0.2, 0.2))
+    path = write_whole(tmp_path / "cells.ome.tif", blobs().astype(np.uint16), pixel_size=(1.0, 0.2, 0.2))
     code, out, err = isoscope("info", path, "--json")
     assert (code, err) == (0, "")
     (facts_,) = json.loads(out)["images"]
@@ -173,8 +128,8 @@ def test_info_of_a_folder_for_people(isoscope, images):
 
 
 def test_info_of_nan_and_constant_images_tells_instead_of_failing(isoscope, tmp_path):
-    write(tmp_path / "nan.tif", np.full((16, 16), np.nan, np.float32))
-    write(tmp_path / "flat.tif", np.zeros((16, 16), np.uint8))
+    write_whole(tmp_path / "nan.tif", np.full((16, 16), np.nan, np.float32))
+    write_whole(tmp_path / "flat.tif", np.zeros((16, 16), np.uint8))
     code, out, _ = isoscope("info", tmp_path, "--json")
     flat, nan = json.loads(out)["images"]
     assert code == 0
@@ -232,10 +187,10 @@ def test_init_repeats_how_files_are_read(isoscope, images):
 
 
 def test_init_warns_of_domains_that_do_not_fit(isoscope, tmp_path):
-    source = write(tmp_path / "a.ome.tif", blobs(64, dark=False), pixel_size=(1.0, 0.1, 0.1))
+    source = write_whole(tmp_path / "a.ome.tif", blobs(64, dark=False), pixel_size=(1.0, 0.1, 0.1))
     few = np.full((64, 64), 20, np.uint8)
     few[:8, :8] = 200
-    target = write(tmp_path / "b.ome.tif", few, pixel_size=(1.0, 0.2, 0.2))
+    target = write_whole(tmp_path / "b.ome.tif", few, pixel_size=(1.0, 0.2, 0.2))
     home = tmp_path / "r.yaml"
     code, out, err = isoscope("init", "denoise", "--source", source, "--target", target, "-o", home)
     assert (code, err) == (0, "")
@@ -290,8 +245,8 @@ def test_train_refuses_another_task_or_preset_than_the_recipes(refused, images):
 
 @pytest.mark.parametrize(("value", "expected"), [(np.nan, "NaN"), (0.5, "constant")])
 def test_train_refuses_images_without_grey_values_to_learn_from(refused, tmp_path, value, expected):
-    bad = write(tmp_path / "bad.tif", np.full((32, 32), value, np.float32))
-    good = write(tmp_path / "good.tif", blobs(32).astype(np.float32))
+    bad = write_whole(tmp_path / "bad.tif", np.full((32, 32), value, np.float32))
+    good = write_whole(tmp_path / "good.tif", blobs(32).astype(np.float32))
     out = tmp_path / "run"
     assert expected in refused("train", "--task", "denoise", "--source", bad, "--target", good, "--out", out)
     assert not out.exists()

@@ -5,19 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from isoscope.sources import open_one, store_for_writing
-from isoscope.volume import Box, Header, Layout, as_tczyx
-from isoscope_terminal import app
+from isoscope.sources import open_one
+from isoscope.volume import Box, Header
+from isoscope.writing.whole import write_whole
 from isoscope_terminal.crops import parsed
-
-
-def write(path, array, axes="YX", **more):
-    values = as_tczyx(array, axes)
-    header = Header(path.name.split(".")[0], values.shape, values.dtype, axes, rgb=axes == "YXC", **more)
-    sink = store_for_writing(path).create(path, header, Layout(values.shape, values.shape))
-    sink.write(Box.whole(values.shape), values)
-    sink.close()
-    return path
 
 
 def values(path):
@@ -26,32 +17,9 @@ def values(path):
 
 
 @pytest.fixture
-def isoscope(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            app.main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
-
-
-@pytest.fixture
-def refused(isoscope):
-    def run(*arguments):
-        code, out, err = isoscope(*arguments)
-        assert (code, out) == (2, "")
-        assert err.startswith("isoscope: error: ")
-        assert err.count("\n") == 1
-        return err
-
-    return run
-
-
-@pytest.fixture
 def stack(tmp_path):
     array = np.random.default_rng(0).integers(0, 60000, (2, 40, 50), np.uint16)
-    return write(tmp_path / "stack ü.ome.tif", array, "ZYX", pixel_size=(2.0, 0.5, 0.25))
+    return write_whole(tmp_path / "stack ü.ome.tif", array, "ZYX", pixel_size=(2.0, 0.5, 0.25))
 
 
 @pytest.fixture
@@ -59,7 +27,7 @@ def images(tmp_path):
     home = tmp_path / "in put"
     home.mkdir()
     for n in range(3):
-        write(home / f"{n}.tif", np.random.default_rng(n).integers(0, 99, (20, 30), np.uint8))
+        write_whole(home / f"{n}.tif", np.random.default_rng(n).integers(0, 99, (20, 30), np.uint8))
     return home
 
 
@@ -86,7 +54,7 @@ def test_changes_are_made_when_asked_for_and_counted(isoscope, stack, tmp_path):
     assert image["dtype"] == "uint8"
     assert image["clipped_fraction"] > 0.9
     assert open_one(out)[0].header.pixel_size == (2.0, 1.0, 0.5)
-    photo = write(tmp_path / "photo.png", np.zeros((20, 20, 3), np.uint8), "YXC")
+    photo = write_whole(tmp_path / "photo.png", np.zeros((20, 20, 3), np.uint8), "YXC")
     assert isoscope("convert", photo, tmp_path / "grey.png", "--grey")[0] == 0
     assert open_one(tmp_path / "grey.png")[0].header.shape == (1, 1, 1, 20, 20)
 
@@ -101,7 +69,7 @@ def test_many_images_become_a_folder(isoscope, images, tmp_path):
 
 
 def test_one_failure_stops_only_itself(isoscope, images, tmp_path):
-    write(images / "1.tif", np.full((20, 30), np.nan, np.float32))
+    write_whole(images / "1.tif", np.full((20, 30), np.nan, np.float32))
     code, out, _ = isoscope("convert", images, tmp_path / "out", "--dtype", "uint8", "--json")
     document = json.loads(out)
     assert code == 2

@@ -8,62 +8,22 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from isoscope.errors import DataError, Interrupted
-from isoscope.sources import store_for_writing
-from isoscope.volume import Box, Header, Layout, as_tczyx
-from isoscope_terminal import app, bars, batch, voice
+from isoscope.writing.whole import write_whole
+from isoscope_terminal import bars, batch, voice
 from isoscope_terminal.manners import manners
 from isoscope_terminal.progress import Live
 from isoscope_terminal.readers import Reading
 from isoscope_terminal.tiles import counting
 
-
-def write(path, array, axes="YX"):
-    values = as_tczyx(array, axes)
-    header = Header(path.name.split(".")[0], values.shape, values.dtype, axes, rgb=axes == "YXC")
-    sink = store_for_writing(path).create(path, header, Layout(values.shape, values.shape))
-    sink.write(Box.whole(values.shape), values)
-    sink.close()
-    return path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def isoscope(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            app.main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
-
-
-@pytest.fixture
-def refused(isoscope):
-    def run(*arguments):
-        code, out, err = isoscope(*arguments)
-        assert (code, out) == (2, "")
-        assert err.startswith("isoscope: error: ")
-        assert err.count("\n") == 1
-        return err
-
-    return run
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
 def spots(tmp_path):
     values = np.random.default_rng(0).integers(0, 99, (3, 32, 32), np.uint8)
-    return write(tmp_path / "spöts 1.tif", values, "ZYX")
+    return write_whole(tmp_path / "spöts 1.tif", values, "ZYX")
 
 
 def shell(line, **environment):
@@ -246,7 +206,7 @@ def test_readings_can_be_typed_again_and_recorded():
 
 def test_info_knows_levels_tasks_and_histograms(isoscope, tmp_path):
     rng = np.random.default_rng(0)
-    image = write(tmp_path / "deep.ome.zarr", np.clip(rng.normal(9, 3, (600, 600)), 0, 99).astype(np.uint16))
+    image = write_whole(tmp_path / "deep.ome.zarr", np.clip(rng.normal(9, 3, (600, 600)), 0, 99).astype(np.uint16))
     (facts,) = json.loads(isoscope("info", image, "--json")[1])["images"]
     assert facts["levels"] == [[1, 1, 1, 600, 600], [1, 1, 1, 300, 300], [1, 1, 1, 150, 150]]
     assert sum(facts["histograms"][0]["counts"]) == 600 * 600
@@ -261,12 +221,12 @@ def test_info_knows_levels_tasks_and_histograms(isoscope, tmp_path):
 
 def test_info_looks_into_the_first_images_of_many(isoscope, tmp_path):
     for n in range(10):
-        write(tmp_path / f"{n}.tif", np.random.default_rng(n).integers(0, 99, (24, 24), np.uint8))
+        write_whole(tmp_path / f"{n}.tif", np.random.default_rng(n).integers(0, 99, (24, 24), np.uint8))
     document = json.loads(isoscope("info", tmp_path, "--json")[1])
     assert [("quantiles" in facts) for facts in document["images"]] == [True] * 8 + [False] * 2
     assert document["set"]["images"] == 10
     assert "all 10 images together" in isoscope("info", tmp_path)[1]
-    write(tmp_path / "other.tif", np.zeros((24, 24), np.uint16))
+    write_whole(tmp_path / "other.tif", np.zeros((24, 24), np.uint16))
     assert "give images of one kind" in json.loads(isoscope("info", tmp_path, "--json")[1])["set"]["note"]
 
 

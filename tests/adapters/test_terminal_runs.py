@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 
-from isoscope.sources import open_one, store_for_writing
-from isoscope.volume import Box, Header, Layout, as_tczyx
+from isoscope.sources import open_one
+from isoscope.volume import Header, as_tczyx
+from isoscope.writing.whole import write_whole
 from isoscope_terminal import app
 
 TINY = [
@@ -22,14 +22,7 @@ TINY = [
 ]  # fmt: skip
 SETTINGS = [part for item in TINY for part in ("--set", item)]
 
-
-def write(path, array, axes="YX"):
-    values = as_tczyx(array, axes)
-    header = Header(path.name.split(".")[0], values.shape, values.dtype, axes, rgb=axes == "YXC")
-    sink = store_for_writing(path).create(path, header, Layout(values.shape, values.shape))
-    sink.write(Box.whole(values.shape), values)
-    sink.close()
-    return path
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tissue(seed, size=(40, 40)):
@@ -46,10 +39,10 @@ def coloured(grey):
 
 
 def write_images(home):
-    write(home / "grey.png", tissue(0))
-    write(home / "colour.png", coloured(tissue(1)), "YXC")
-    write(home / "new.png", tissue(2, (37, 51)))
-    write(home / "truth.png", coloured(tissue(2, (37, 51))), "YXC")
+    write_whole(home / "grey.png", tissue(0))
+    write_whole(home / "colour.png", coloured(tissue(1)), "YXC")
+    write_whole(home / "new.png", tissue(2, (37, 51)))
+    write_whole(home / "truth.png", coloured(tissue(2, (37, 51))), "YXC")
     return home
 
 
@@ -57,38 +50,6 @@ def called(*arguments):
     with pytest.raises(SystemExit) as left:
         app.main([str(a) for a in arguments])
     return left.value.code or 0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def isoscope(capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        code = called(*arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
-
-
-@pytest.fixture
-def refused(isoscope):
-    def run(*arguments):
-        code, out, err = isoscope(*arguments)
-        assert (code, out) == (2, "")
-        assert err.startswith("isoscope: error: ")
-        assert err.count("\n") == 1
-        return err
-
-    return run
 
 
 def sides(home):
@@ -167,9 +128,9 @@ def test_dry_run_computes_and_writes_nothing(isoscope, trained, tmp_path):
 def test_many_images_become_a_folder_with_their_suffixes(isoscope, trained, tmp_path):
     inputs = tmp_path / "in"
     inputs.mkdir()
-    write(inputs / "a.png", tissue(3))
-    write(inputs / "b.ome.tif", tissue(4))
-    write(inputs / "c.ome.zarr", np.stack([tissue(5), tissue(6)]), "ZYX")
+    write_whole(inputs / "a.png", tissue(3))
+    write_whole(inputs / "b.ome.tif", tissue(4))
+    write_whole(inputs / "c.ome.zarr", np.stack([tissue(5), tissue(6)]), "ZYX")
     code, out, err = isoscope("predict", trained / "run", inputs, "--out", tmp_path / "out", "--tiling", "feathered")
     assert code == 0
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "b.ome.tif", "c.ome.zarr"}
@@ -231,14 +192,14 @@ def test_predict_refuses_what_is_no_run(refused, trained, tmp_path):
 
 
 def test_an_input_is_never_an_output(refused, trained, tmp_path):
-    store = write(tmp_path / "in.ome.zarr", tissue(3))
+    store = write_whole(tmp_path / "in.ome.zarr", tissue(3))
     for out in (store, store / "0" / "p.png", tmp_path):
         assert "input" in refused("predict", trained / "run", store, "--out", out, "--overwrite")
     assert open_one(store)[0].header.shape == (1, 1, 1, 40, 40)
 
 
 def test_predict_refuses_nan_and_leaves_nothing(isoscope, trained, tmp_path):
-    bad = write(tmp_path / "bad.tif", np.full((40, 40), np.nan, np.float32))
+    bad = write_whole(tmp_path / "bad.tif", np.full((40, 40), np.nan, np.float32))
     code, out, err = isoscope("predict", trained / "run", bad, "--out", tmp_path / "p.ome.zarr", "--quiet")
     assert (code, out) == (2, "")
     assert "NaN" in err
@@ -250,7 +211,7 @@ def test_an_image_that_fails_stops_only_itself(isoscope, trained, tmp_path):
     inputs = tmp_path / "in put ü"
     inputs.mkdir()
     for name, value in (("a", 0), ("b", np.nan), ("c", 0)):
-        write(inputs / f"{name}.tif", tissue(3).astype(np.float32) + np.float32(value))
+        write_whole(inputs / f"{name}.tif", tissue(3).astype(np.float32) + np.float32(value))
     code, out, err = isoscope("predict", trained / "run", inputs, "--out", tmp_path / "out", "--json")
     document = json.loads(out)
     assert code == 2
@@ -262,7 +223,7 @@ def test_an_image_that_fails_stops_only_itself(isoscope, trained, tmp_path):
 
 
 def test_predictions_tell_how_their_input_was_read(isoscope, trained, tmp_path):
-    stack = write(tmp_path / "in.tif", np.stack([tissue(3), tissue(4)]), "ZYX")
+    stack = write_whole(tmp_path / "in.tif", np.stack([tissue(3), tissue(4)]), "ZYX")
     out = tmp_path / "p.ome.zarr"
     options = ["--axes", "CYX", "--channels", "1", "--pixel-size", "0.5,0.5"]
     assert isoscope("predict", trained / "run", stack, "--out", out, *options)[0] == 0
@@ -274,7 +235,7 @@ def test_predictions_tell_how_their_input_was_read(isoscope, trained, tmp_path):
 def test_a_prediction_that_was_stopped_goes_on(isoscope, refused, trained, tmp_path, monkeypatch):
     from isoscope import inference
 
-    write(tmp_path / "in.ome.zarr", np.stack([tissue(n) for n in range(3)]), "ZYX")
+    write_whole(tmp_path / "in.ome.zarr", np.stack([tissue(n) for n in range(3)]), "ZYX")
     command = ["predict", trained / "run", tmp_path / "in.ome.zarr", "--out", tmp_path / "p.ome.zarr"]
     real, calls = inference.run, []
 

@@ -5,27 +5,16 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 
-from isoscope.sources import store_for_writing
-from isoscope.volume import Box, Header, Layout, as_tczyx
+from isoscope.writing.whole import write_whole
 from isoscope_terminal import app, checks
 
 TINY = [
     "training.patch=24", "training.batch=1", "training.calibration=2", "method.forward.width=2",
     "method.forward.depth=1", "method.backward.width=2", "method.backward.depth=1", "method.discriminator.width=2",
 ]  # fmt: skip
+pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS = ["--task", "superres", "--preset", "cpu", "--steps", "2", *(w for item in TINY for w in ("--set", item))]
-
-
-def write(path, array, size=None):
-    path.parent.mkdir(exist_ok=True)
-    values = as_tczyx(array, "YX")
-    header = Header(path.name.split(".")[0], values.shape, values.dtype, "YX", size)
-    sink = store_for_writing(path).create(path, header, Layout(values.shape, values.shape))
-    sink.write(Box.whole(values.shape), values)
-    sink.close()
-    return path
 
 
 def cells(seed, side=40, radius=12.0):
@@ -35,25 +24,6 @@ def cells(seed, side=40, radius=12.0):
     for cy, cx in rng.uniform(0, side, (side * side // 250, 2)):
         image += 150 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / radius)
     return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def isoscope(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            app.main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
@@ -72,8 +42,8 @@ def sets(tmp_path_factory):
     """Six noisy and six clean images of other fields; not to be written into."""
     home = tmp_path_factory.mktemp("sets ü")
     for n in range(6):
-        write(home / "noisy" / f"n{n}.tif", cells(n))
-        write(home / "clean" / f"c{n}.tif", cells(n + 10))
+        write_whole(home / "noisy" / f"n{n}.tif", cells(n))
+        write_whole(home / "clean" / f"c{n}.tif", cells(n + 10))
     return home
 
 
@@ -115,8 +85,8 @@ def test_split_of_matched_sets_and_of_one_image(isoscope, sets, tmp_path):
     )["parts"]
     assert len(parts["dropped"]) == 5
     assert len(parts["test_source"]) == len(parts["test_target"]) == 1
-    write(tmp_path / "a.tif", cells(1, 160))
-    write(tmp_path / "b.tif", cells(2, 160))
+    write_whole(tmp_path / "a.tif", cells(1, 160))
+    write_whole(tmp_path / "b.tif", cells(2, 160))
     command = ["split", tmp_path / "a.tif", tmp_path / "b.tif", "--out", tmp_path / "blocks", "--guard", "24"]
     code, said, _ = isoscope(*command)
     assert code == 0
@@ -169,7 +139,7 @@ def test_a_test_image_among_the_training_images_is_caught(refused, split, tmp_pa
 def test_an_image_that_changed_since_the_split_is_caught(refused, split, tmp_path):
     changed = next((split / "target").iterdir())
     changed.unlink()
-    write(changed, cells(99))
+    write_whole(changed, cells(99))
     assert "has changed since the split" in refused(*train(split, tmp_path / "run"))
 
 
@@ -195,8 +165,8 @@ def test_domains_that_share_an_image_are_refused(refused, sets, tmp_path):
 def test_domains_that_differ_are_warned_of_even_quietly(isoscope, tmp_path):
     few = np.full((48, 48), 20, np.uint8)
     few[4:12, 4:12] = 200
-    a = write(tmp_path / "a.ome.tif", cells(1, 48, 30.0), (1.0, 0.1, 0.1))
-    b = write(tmp_path / "b.ome.tif", few, (1.0, 0.2, 0.2))
+    a = write_whole(tmp_path / "a.ome.tif", cells(1, 48, 30.0), pixel_size=(1.0, 0.1, 0.1))
+    b = write_whole(tmp_path / "b.ome.tif", few, pixel_size=(1.0, 0.2, 0.2))
     command = ["train", "--source", a, "--target", b, "--out", tmp_path / "run", *OPTIONS, "-q"]
     code, _, err = isoscope(*command)
     assert code == 0
