@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import yaml
@@ -10,14 +13,15 @@ from isoscope.errors import DataError, RecipeError
 from isoscope.frames import Frames
 from isoscope.inference import Predictor, plan
 from isoscope.overrides import merge, set_
-from isoscope.preparation import Background, Preparation
+from isoscope.preparation import Background, Preparation, Stain, staining
 from isoscope.preparation.prepared import PreparedVolume, prepared
 from isoscope.preparation.settling import measured
+from isoscope.preparation.stain import measure
 from isoscope.proposal import propose
 from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.run import Run
 from isoscope.survey import survey
-from isoscope.volume import ArrayVolume, Box
+from isoscope.volume import ArrayVolume, Box, Header
 
 BRIGHT = DomainRecipe(polarity="bright")
 
@@ -215,3 +219,173 @@ def test_values_that_are_not_numbers_are_still_refused():
     for how in (Preparation(offset=3), Preparation(background=Background(sigma=3))):
         with pytest.raises(DataError, match="NaN or infinite"):
             Frames(PreparedVolume(ArrayVolume(image, "YX"), how)).read(0, slice(0, 8), slice(0, 8))
+
+
+# ---- stain
+
+METHODS = ["reinhard", "macenko"]
+DATA = Path(os.environ.get("ISOSCOPE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+HEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.07, 0.99, 0.11])
+
+
+def tissue(seed=0, dye=(HEMATOXYLIN, EOSIN), strength=(1.0, 1.0), size=96, dtype="uint8"):
+    """Nuclei in haematoxylin on eosin and some glass, as Beer and Lambert see them; `dye` and `strength` restain."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size]
+    nuclei = sum(
+        np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 30) for cy, cx in rng.uniform(0, size, (14, 2))
+    )  # fmt: skip
+    ground = np.where(x < size * 0.85, 0.5 + 0.3 * rng.random((size, size)), 0.0)
+    amounts = np.stack([1.6 * np.clip(nuclei, 0, 1) + 0.15 * (ground > 0), ground])
+    density = np.einsum("kyx,kc->cyx", amounts * np.reshape(strength, (2, 1, 1)), np.stack(dye))
+    white = np.iinfo(dtype).max
+    return np.rint(white * np.exp(-density)).astype(dtype)
+
+
+def restained(rgb):
+    """The same tissue from another laboratory: each colour absorbs differently, and all of them more."""
+    density = -np.log((rgb.astype(float) + 1) / 256) @ np.array([[1.15, 0.1, 0.05], [0.05, 0.85, 0.1], [0.0, 0.1, 1.2]])
+    return np.clip(np.rint(256 * np.exp(-1.15 * density) - 1), 0, 255).astype(np.uint8)
+
+
+def colour(array, name="slide"):
+    header = Header(name, (1, 3, 1, *array.shape[1:]), array.dtype, "CYX", rgb=True)
+    return ArrayVolume(array, "CYX", header)
+
+
+def monuseg(size=400):
+    from skimage.io import imread
+
+    home = DATA / "he_monuseg" / "dev_train"
+    if not home.is_dir():
+        pytest.skip(f"no MoNuSeg tiles at {home}; set ISOSCOPE_TEST_DATA")
+    return np.moveaxis(imread(sorted(home.glob("*.tif"))[0])[:size, :size, :3], -1, 0)
+
+
+@pytest.fixture(params=["synthetic", "MoNuSeg"])
+def pair(request):
+    """One image in two stains."""
+    one = tissue() if request.param == "synthetic" else monuseg()
+    return [colour(one, "one"), colour(np.moveaxis(restained(np.moveaxis(one, 0, -1)), -1, 0), "other")]
+
+
+def unified(volumes, method):
+    how = measured(volumes, Preparation(stain=method))
+    return [pixels(v) for v in prepared(volumes, how)], how
+
+
+def apart(one, other):
+    return float(np.abs(one.astype(float) - other.astype(float)).mean())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_stains_of_one_image_come_together(pair, method):
+    (one, other), _ = unified(pair, method)
+    before, after = apart(*map(pixels, pair)), apart(one, other)
+    assert before > 10
+    assert after < 0.35 * before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_median_image_keeps_its_stain_and_its_numbers_are_recorded(method):
+    set_ = [colour(tissue(s, strength=(a, a)), f"s{s}") for s, a in enumerate((0.7, 1.0, 1.5))]
+    after, how = unified(set_, method)
+    assert how.stain.image == "s1"
+    assert np.abs(after[1] - pixels(set_[1])).max() < 0.5
+    assert [len(row) for row in how.stain.reference] == ([3, 3] if method == "reinhard" else [3, 3, 2])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_measured_twice_the_same_and_by_numbers_alone(pair, method):
+    (one, other), how = unified(pair, method)
+    (again, _), same = unified(pair, method)
+    assert same == how
+    assert np.array_equal(one, again)
+    read_back = parse({"target": {"prepare": Preparation.model_validate_json(how.model_dump_json()).model_dump()}})
+    assert measured([pair[1]], read_back.target.prepare) == how
+    assert np.array_equal(pixels(prepared([pair[1]], how)[0]), other)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_patch_has_the_stain_of_its_whole_image(pair, method):
+    how = measured(pair, Preparation(stain=method))
+    volume = prepared(pair, how)[1]
+    box = Box((0, 0, 0, 11, 20), (1, 3, 1, 43, 52))
+    assert volume.read(box) == pytest.approx(pixels(volume)[box.slices], abs=1e-3)
+    green = Box((0, 1, 0, 11, 20), (1, 2, 1, 43, 52))
+    assert np.array_equal(volume.read(green), volume.read(box)[:, 1:2])
+
+
+def test_macenko_finds_the_dyes_of_a_synthetic_slide():
+    h, e, most = measure(np.moveaxis(tissue(), 0, -1).reshape(-1, 3) / 255, "macenko")
+    assert np.dot(h, HEMATOXYLIN / np.linalg.norm(HEMATOXYLIN)) > 0.99
+    assert np.dot(e, EOSIN / np.linalg.norm(EOSIN)) > 0.98
+    assert min(most) > 0.5
+
+
+def test_large_images_are_sampled_by_a_seed(monkeypatch):
+    monkeypatch.setattr(staining, "_WHOLE", 96 * 96 - 1)
+    monkeypatch.setattr(staining, "_SIDE", 24)
+    volume = colour(tissue())
+    some = measured([volume], Preparation(stain="macenko"))
+    assert some == measured([volume], Preparation(stain="macenko"))
+    monkeypatch.undo()
+    every = measured([volume], Preparation(stain="macenko"))
+    assert np.hstack(some.stain.reference) == pytest.approx(np.hstack(every.stain.reference), abs=0.2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sixteen_bits_are_as_good_as_eight(method):
+    eight = [colour(tissue(s, strength=(a, 1))) for s, a in enumerate((0.8, 1.2))]
+    sixteen = [colour(pixels(v)[0, :, 0].astype(np.uint16) * 257) for v in eight]
+    for one, other in zip(unified(eight, method)[0], unified(sixteen, method)[0], strict=True):
+        assert other / 257 == pytest.approx(one, abs=1e-2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [255, 250, 128, 0])
+def test_an_empty_image_among_others_stays_as_it_is(method, value, caplog):
+    empty = colour(np.full((3, 64, 64), value, np.uint8), "empty")
+    after, how = unified([colour(tissue()), empty], method)
+    assert how.stain.image == "slide"
+    assert np.allclose(after[1], value, atol=1e-3)
+    assert "empty has too little stain to measure; it is used as it is" in caplog.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_set_without_stain_is_refused(method):
+    with pytest.raises(
+        DataError, match=r"^none of the 1 images has enough stain .*; leave out target\.prepare\.stain$"
+    ):
+        measured([colour(np.full((3, 64, 64), 255, np.uint8))], Preparation(stain=method))
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 8, 8), np.uint8), np.zeros((3, 8, 8), np.float32)])
+def test_what_is_not_rgb_is_refused(array):
+    with pytest.raises(DataError, match=r"expected RGB of uint8 or uint16 .*; leave out target\.prepare\.stain$"):
+        measured([ArrayVolume(array, "CYX")], Preparation(stain="reinhard"))
+
+
+@pytest.mark.parametrize("rows", [((1, 2, 3),), ((1, 2, 3), (1, 2)), ((1, 2, 3), (1, 2, 3), (1, 2))])
+def test_numbers_of_another_shape_are_refused(rows):
+    with pytest.raises(RecipeError, match=r"target\.prepare\.stain\.reference = .* cannot stand: "):
+        parse({"target": {"prepare": {"stain": {"name": "reinhard", "reference": rows}}}})
+
+
+def test_another_stain_over_a_settled_one_drops_its_numbers():
+    settled = {"stain": {"name": "reinhard", "image": "a", "reference": ((1, 2, 3), (1, 2, 3))}}
+    merged = parse(merge({"target": {"prepare": settled}}, set_(["target.prepare.stain=macenko"])))
+    assert merged.target.prepare.stain == Stain(name="macenko")
+
+
+def test_a_run_learns_from_one_stain_and_keeps_its_numbers(blobs, tiny, tmp_path):
+    slides = [colour(tissue(s, strength=(a, 1)), f"s{s}") for s, a in enumerate((0.7, 1.0, 1.4))]
+    user = tiny(**prepare("target", stain="macenko"), training={"steps": 1})
+    made = propose([blobs(0)], slides, task="coloration", preset="cpu", user=user)
+    assert made.recipe.target.prepare.stain.image == "s1"
+    assert made.target.dtype == "uint8"
+    folder = training.train(made.recipe, [blobs(0)], slides, tmp_path / "run")
+    assert models.load(folder).recipe.target.prepare == made.recipe.target.prepare
+    assert Predictor(models.load(folder)).predict(pixels(blobs(1))[0, 0, 0]).dtype == np.uint8
+    with pytest.raises(DataError, match=r"stain unified for training, .* --direction;"):
+        plan(models.load(folder, "b2a"), slides[0])

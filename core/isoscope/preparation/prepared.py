@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoscope.preparation.section import Background, Preparation
+from isoscope.preparation.staining import stained
 from isoscope.volume import Box, Header, Volume
 
 __all__ = ["PreparedVolume", "prepared"]
@@ -69,4 +70,6 @@ def prepared(volumes: Sequence[Volume], preparation: Preparation) -> list[Volume
     """The volumes as a settled preparation gives them; the very same where it asks for nothing."""
     if preparation == Preparation():
         return list(volumes)
+    if preparation.stain:
+        return stained(volumes, preparation.stain)
     return [PreparedVolume(v, preparation) for v in volumes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 __all__ = ["OFFSET_PERCENTILE", "Background", "Preparation", "Stain"]
 
@@ -32,9 +32,10 @@ class Stain(_Part):
 
     @field_validator("reference")
     @classmethod
-    def _rows(cls, value: Any) -> Any:
-        if value is not None and sorted(len(row) for row in value) not in ([3, 3], [2, 3, 3]):
-            raise ValueError("expected two rows of three numbers, for macenko two strengths besides; or none")
+    def _rows(cls, value: Any, info: ValidationInfo) -> Any:
+        shape = {"reinhard": [3, 3], "macenko": [3, 3, 2]}.get(info.data.get("name", ""))
+        if value is not None and [len(row) for row in value] != shape:
+            raise ValueError("expected none, or two rows of three numbers and for macenko a third of two")
         return value
 
 

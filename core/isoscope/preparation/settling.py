@@ -8,6 +8,7 @@ import numpy as np
 
 from isoscope.frames import Frames, sampled
 from isoscope.preparation.section import OFFSET_PERCENTILE, Preparation
+from isoscope.preparation.staining import with_reference
 from isoscope.recipe import Recipe
 from isoscope.volume import Volume
 
@@ -24,9 +25,11 @@ def settled(recipe: Recipe, source: Sequence[Volume], target: Sequence[Volume]) 
 
 
 def measured(volumes: Sequence[Volume], preparation: Preparation) -> Preparation:
-    """The preparation with numbers in place of `auto`, from a seeded sample of the whole set; numbers stay."""
+    """The preparation with numbers for `auto` and the stain, from a seeded sample of the whole set; numbers stay."""
     if preparation.offset == "auto":
         preparation = preparation.model_copy(update={"offset": _offset(volumes)})
+    if preparation.stain:
+        preparation = preparation.model_copy(update={"stain": with_reference(volumes, preparation.stain)})
     return preparation
 
 
