@@ -40,8 +40,10 @@ class Arrangement:
 
     @property
     def axes(self) -> str:
-        """The axes a user would name: samples are channels."""
-        return self.letters if "S" not in self.letters else self.letters.replace("C", "").replace("S", "C")
+        """The axes a user would name: samples are channels, unless only one is kept."""
+        if self.samples == 1:
+            return self.letters.replace("S", "")
+        return self.letters.replace("C", "").replace("S", "C")
 
     def region(self, box: Box) -> tuple[slice, ...]:
         """What to read of the series, one slice per axis."""

@@ -58,7 +58,8 @@ class Level:
             raise DataError(f"got codec {layout.codec!r}; expected one of {', '.join(_CODECS)}; choose one of them")
         sides = [_fit(*lengths) for lengths in zip(shape, layout.shard, layout.chunk, strict=True)]
         (ts, tc), (cs, cc), (zs, zc), (ys, yc), (xs, xc) = sides
-        return cls(path, shape, dtype, (ts, cs, zs, ys, xs), (tc, cc, zc, yc, xc), layout.codec, version)
+        known = np.dtype(dtype.str)  # C has two names for 64 bits, zarr knows the types of one
+        return cls(path, shape, known, (ts, cs, zs, ys, xs), (tc, cc, zc, yc, xc), layout.codec, version)
 
     def boxes(self) -> Iterator[Box]:
         """Every part's box, clipped at the image's edge."""

@@ -25,7 +25,7 @@ class HistoryFile:
 
     def write(self, row: Mapping[str, float]) -> None:
         """Append one row; names that are not columns are dropped."""
-        fresh = not self.path.exists()
+        fresh = not self.path.exists() or not self.path.stat().st_size
         with self.path.open("a", newline="", encoding="utf-8") as handle:
             writer = csv.DictWriter(handle, self.columns, extrasaction="ignore")
             if fresh:

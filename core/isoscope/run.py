@@ -141,6 +141,7 @@ class Run:
         """Go back to the newest checkpoint; the step it was taken at, or 0."""
         home = checkpoint.latest(self.folder / "checkpoints")
         if home is None:
+            self.history.cut(0)  # rows written before the first checkpoint was
             return 0
         parts = {"method": self.method, "average": self.average}
         facts = checkpoint.load(home, parts, self.method.optimisers())

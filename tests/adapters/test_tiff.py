@@ -298,6 +298,16 @@ def test_transparency_is_left_out_aloud(tmp_path, caplog):
     assert "transparency" in caplog.text
 
 
+@pytest.mark.parametrize(("planar", "shape"), [("contig", (8, 9, 2)), ("separate", (2, 8, 9))])
+def test_grey_without_its_transparency_has_no_channels(tmp_path, planar, shape):
+    tifffile.imwrite(
+        tmp_path / "a.tif", random(shape, "uint8"), photometric="minisblack", planarconfig=planar,
+        extrasamples=["unassalpha"],
+    )  # fmt: skip
+    header = opened(tmp_path / "a.tif").header
+    assert (header.axes, header.shape) == ("YX", (1, 1, 1, 8, 9))
+
+
 @pytest.mark.parametrize("photometric", ["separated", "cielab", "ycbcr"])
 def test_colours_that_are_not_rgb_are_refused(tmp_path, photometric):
     samples = 4 if photometric == "separated" else 3

@@ -98,6 +98,12 @@ def test_every_level_is_the_mean_of_the_one_before(tmp_path, size, dtype):
             np.testing.assert_array_equal(small, array)
 
 
+@pytest.mark.parametrize("code", "lLqQ")
+def test_both_of_the_names_that_c_has_for_64_bits(tmp_path, code):
+    array = np.arange(256, dtype=code).reshape(1, 1, 1, 16, 16)
+    np.testing.assert_array_equal(whole(write(tmp_path / "a.ome.zarr", array)), array)
+
+
 @pytest.mark.parametrize("factor", [1, 3, 5, 16])
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
 def test_squares_of_any_side_become_their_mean(factor, dtype):

@@ -138,6 +138,24 @@ def test_a_kill_between_last_checkpoint_and_model_still_leaves_a_model(tmp_path,
     assert set(model_files(folder)) == weights | {"model.json"}
 
 
+@pytest.mark.parametrize("begun", ["row", "nothing"])
+def test_a_kill_before_the_first_checkpoint_leaves_no_row_twice(tmp_path, straight, recipe, source, target, begun):
+    """The row of step 5 is written before its checkpoint, and a kill may even leave an empty file."""
+
+    def killed(*_):
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save", killed)
+        with pytest.raises(Killed):
+            training.train(recipe, source, target, tmp_path / "run")
+    assert (tmp_path / "run" / "history.csv").read_text().count("\n") == 2
+    if begun == "nothing":
+        (tmp_path / "run" / "history.csv").write_text("")
+    training.train(recipe, source, target, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", straight)
+
+
 def test_a_finished_run_resumed_stays_as_it_is(tmp_path, recipe, source, target, sittings):
     folder = sittings(tmp_path / "run")
     before = model_files(folder), (folder / "history.csv").read_bytes()
