@@ -26,7 +26,7 @@ class _Part(BaseModel):
 class DomainRecipe(_Part):
     """How one domain's images are prepared and what counts as content in them."""
 
-    prepare: Preparation = Field(Preparation(), description="done on reading, before all else; default: nothing")
+    prepare: Preparation = Field(Preparation(), description="done on reading; limits and threshold count from it")
     grey: bool = Field(False, description="turn RGB into luminance (Rec. 601) on reading")
     percentiles: tuple[float, float] = Field((0.1, 99.9), description="data-set percentiles that become the limits")
     limits: tuple[tuple[float, float], ...] | None = Field(
