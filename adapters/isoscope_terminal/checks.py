@@ -58,9 +58,12 @@ def _is_ours(path: Path) -> bool:
 
 def compared(proposal: Proposal, source: Sequence[Volume], target: Sequence[Volume]) -> list[Finding]:
     """How the domains fit together: content, pixel size, objects, and images in both."""
+    from isoscope.preparation.prepared import prepared
     from isoscope.splits.mismatch import compare
 
-    return compare(source, target, proposal.source, proposal.target)
+    recipe = proposal.recipe
+    sides = prepared(source, recipe.source.prepare), prepared(target, recipe.target.prepare)
+    return compare(*sides, proposal.source, proposal.target)
 
 
 def warned(findings: Iterable[Finding]) -> list[str]:
