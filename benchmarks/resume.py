@@ -4,9 +4,10 @@
     python benchmarks/resume.py --points 50 --json
 
 40 steps of c2GAN on synthetic spots: U-Net of width 4, patches of 32 px, instance normalisation that is frozen for the
-last quarter, a checkpoint every 7 steps. One stopping point in eight is a SIGKILL at a random moment of a process of
-its own (two of them before some runs end); the others are `stop=` after a random step, every third of them twice in one
-run. Compared: the tensors of every checkpoint that both runs keep, their JSON but for the clock, history.csv, model/.
+last quarter, a checkpoint every 7 steps. Every fourth run is a process of its own that SIGKILL ends up to 100 ms after
+a random step, half of them one that is saved; the others are stopped by `stop=` after a random step. Every third run is
+stopped twice. Compared: the tensors of every checkpoint that both runs keep, their JSON but for the clock, history.csv,
+recipe.yaml, model/.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ from isoscope.proposal import propose
 from isoscope.recipe import Recipe
 from isoscope.volume import ArrayVolume, Header, Volume
 
-STEPS, KILLS = 40, 8
+STEPS, EVERY, KILLS = 40, 7, 4
+LATE = 0.1
+"""Seconds after a step within which a kill may come: a save takes about as long."""
 _UNET = {"name": "unet", "width": 4, "depth": 2, "norm": "instance"}
 _KEYS = {
     "method": {"name": "c2gan", "forward": _UNET, "backward": _UNET, "discriminator": {"width": 4}, "pool": 4},
     "training": {
-        "steps": STEPS, "batch": 2, "patch": 32, "finish": 0.25, "checkpoint_every": 7, "calibration": 2, "seed": 0,
+        "steps": STEPS, "batch": 2, "patch": 32, "finish": 0.25, "checkpoint_every": EVERY, "calibration": 2, "seed": 0,
     },
 }  # fmt: skip
 
@@ -81,16 +84,35 @@ def killed(folder: Path, moments: list[float]) -> list[str]:
     """Train in processes that are killed; what each left behind."""
     left = []
     for n, moment in enumerate(moments):
-        child = subprocess.Popen([sys.executable, __file__, "--run", str(folder), *(["--resume"] if n else [])],
-                                 stdout=subprocess.PIPE)  # fmt: skip
-        assert child.stdout is not None
-        child.stdout.readline()  # it says when it begins to train
-        time.sleep(moment)
-        child.send_signal(signal.SIGKILL)
-        left.append(f"exit {child.wait()}, {newest(folder)}")
-    resume = (folder / "recipe.yaml").exists()
-    training.train(*given(), folder, resume=resume)
+        more = ["--resume"] if n else []
+        child = subprocess.Popen([sys.executable, __file__, "--run", str(folder), *more], stdout=subprocess.PIPE)
+        kill(child, int(moment), moment % 1 * LATE)
+        left.append(newest(folder))
+    training.train(*given(), folder, resume=True)
     return left
+
+
+def kill(child: subprocess.Popen[bytes], step: int, late: float) -> None:
+    """Wait for a step, which the process tells, and a little longer."""
+    assert child.stdout is not None
+    while int(child.stdout.readline() or STEPS) < step:
+        pass
+    time.sleep(late)
+    child.send_signal(signal.SIGKILL)
+    if (status := child.wait()) != -signal.SIGKILL:
+        raise AssertionError(f"exit {status}: the kill came too late")
+
+
+def telling(folder: Path, resume: bool) -> None:
+    """Train and tell every step; for the process that is killed."""
+
+    def stop() -> bool:
+        print(next(done), flush=True)
+        return False
+
+    homes = sorted(folder.glob("checkpoints/step-*/state.json"))
+    done = iter(range(int(homes[-1].parent.name[5:]) + 1 if homes else 1, STEPS + 1))
+    training.train(*given(), folder, stop=stop, resume=resume)
 
 
 def newest(folder: Path) -> str:
@@ -141,23 +163,26 @@ def facts(home: Path) -> bytes:
 
 
 def points(count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Where to stop, until there are so many stopping points."""
+    """Where to stop, until there are so many stopping points; a kill's is a step and a fraction of `LATE`."""
     rng, made, run = random.Random(seed), 0, 0
     while made < count:
-        kind = "kill" if run % KILLS == KILLS - 1 else "stop"
         number = min(2 if run % 3 == 2 else 1, count - made)
-        at = sorted(rng.sample(range(1, STEPS), number)) if kind == "stop" else [rng.random() for _ in range(number)]
-        yield {"kind": kind, "at": at}
+        kind = "kill" if run % KILLS == KILLS - 1 else "stop"
+        saved = kind == "kill" and run % (2 * KILLS) == KILLS - 1
+        steps = range(EVERY, STEPS - 10, EVERY) if saved else range(1, STEPS - (10 if kind == "kill" else 0))
+        at = sorted(rng.sample(steps, number))
+        point = {"kind": kind, "at": [round(step + rng.random(), 3) for step in at] if kind == "kill" else at}
+        yield point
         made, run = made + number, run + 1
 
 
-def tried(point: dict[str, Any], folder: Path, straight: Path, seconds: float) -> dict[str, Any]:
+def tried(point: dict[str, Any], folder: Path, straight: Path) -> dict[str, Any]:
     """One run with its stops."""
     left: list[str] = []
     if point["kind"] == "stop":
         stopped(folder, point["at"])
     else:
-        left = killed(folder, [share * seconds for share in point["at"]])
+        left = killed(folder, point["at"])
     found = compared(folder, straight)
     shutil.rmtree(folder)
     differing = {key: n for key, n in found.items() if n}
@@ -168,7 +193,7 @@ def measured(count: int, seed: int, scratch: Path) -> dict[str, Any]:
     began = time.perf_counter()
     straight = training.train(*given(), scratch / "straight")
     seconds = time.perf_counter() - began
-    rows = [tried(point, scratch / "run", straight, seconds) for point in points(count, seed)]
+    rows = [tried(point, scratch / "run", straight) for point in points(count, seed)]
     size = sum(map(len, parts(straight).values()))
     return {
         "points": sum(len(row["at"]) for row in rows), "runs": len(rows),
@@ -177,10 +202,14 @@ def measured(count: int, seed: int, scratch: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def said(kind: str, at: float) -> str:
+    return f"step {at}" if kind == "stop" else f"step {int(at)} + {at % 1 * LATE * 1000:.0f} ms"
+
+
 def page(report: dict[str, Any]) -> str:
     lines = ["| stopped by | at | left behind | parts compared | differing bits |", "|---|---|---|---|---|"]
     for row in report["rows"]:
-        at = ", ".join(f"step {a}" if row["kind"] == "stop" else f"{a:.0%} of the time" for a in row["at"])
+        at = ", ".join(said(row["kind"], a) for a in row["at"])
         lines.append(f"| {row['kind']} | {at} | {'; '.join(row['left'])} | {row['parts']} | {row['bits']} |")
     return "\n".join([*lines, "", json.dumps({k: v for k, v in report.items() if k != "rows"}, indent=2)])
 
@@ -195,9 +224,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     if options.run:
-        made = given()
-        print("training", flush=True)
-        training.train(*made, options.run, resume=options.resume and (options.run / "recipe.yaml").exists())
+        telling(options.run, options.resume)
         return 0
     with tempfile.TemporaryDirectory(prefix="isoscope-resume-") as scratch:
         report = measured(options.points, options.seed, Path(scratch))
