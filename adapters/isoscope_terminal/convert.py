@@ -33,6 +33,7 @@ class _Task:
     item: Item
     conversion: Conversion
     out: Path
+    files: tuple[Path, ...]
 
 
 @reads()
@@ -43,6 +44,9 @@ def convert(
     ],
     reading: Reading,
     to: Annotated[str, typer.Option("--to", metavar="SUFFIX", help="Format of files in a folder.")] = ".ome.zarr",
+    stack: Annotated[
+        str | None, typer.Option(metavar="T|C|Z", help="Make one image of all inputs, along this axis, in their order.")
+    ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="Another type, such as uint8: values are clipped and rounded, never rescaled.")
     ] = None,
@@ -67,7 +71,7 @@ def convert(
         raise DataError(f"got only {paths[0]}; expected inputs and, last, an output; add the output")
     inputs, out = paths[:-1], Path(paths[-1])
     wishes = {"dtype": _type(dtype), "grey": grey, "downsample": downsample, "levels": levels, "codec": codec}
-    tasks = _prepared(inputs, out, to, reading, crop, wishes)
+    tasks = _prepared(inputs, out, to, reading, crop, stack, wishes)
     check_places([t.out for t in tasks], [t.item for t in tasks], overwrite, resume)
     reports = [_facts(task) for task in tasks]
     works = [
@@ -89,15 +93,30 @@ def _type(name: str | None) -> str | None:
 
 
 def _prepared(
-    inputs: Sequence[str], out: Path, to: str, reading: Reading, crop: str | None, wishes: dict[str, Any]
+    inputs: Sequence[str],
+    out: Path,
+    to: str,
+    reading: Reading,
+    crop: str | None,
+    stack: str | None,
+    wishes: dict[str, Any],
 ) -> list[_Task]:
     """Every image with what will be done to it and its output."""
     from isoscope.writing.conversion import plan
 
     items = opened(inputs, reading)
+    files: list[tuple[Path, ...]] = [(item.path,) for item in items]
+    if stack is not None:
+        items, files = [_stacked(items, stack)], [tuple(item.path for item in items)]
     plans = [plan(i.volume, crop=parsed(crop, i.volume.header) if crop else None, **wishes) for i in items]
     places = place(items, plans, out, f".{to.lstrip('.')}")
-    return [_Task(*parts) for parts in zip(items, plans, places, strict=True)]
+    return [_Task(*parts) for parts in zip(items, plans, places, files, strict=True)]
+
+
+def _stacked(items: Sequence[Item], axis: str) -> Item:
+    from isoscope.stacking import stacked
+
+    return Item(stacked([item.volume for item in items], axis), items[0].path)
 
 
 def _facts(task: _Task) -> dict[str, Any]:
@@ -120,7 +139,7 @@ def _run(task: _Task, reading: Reading, workers: int, resume: bool, progress: Pr
     from isoscope.writing.ledger import identity
 
     made, store = task.conversion, store_for_writing(task.out)
-    fingerprint = made.fingerprint(content=identity(task.item.path), read_as=reading.facts())
+    fingerprint = made.fingerprint(content=[identity(path) for path in task.files], read_as=reading.facts())
     sink = store.create(task.out, made.header, made.layout, fingerprint=fingerprint, resume=resume)
     first = next(made.boxes())
     tally = run(made, Tidy(sink, first), workers=workers, progress=lambda done, _: progress(done), stop=stop)

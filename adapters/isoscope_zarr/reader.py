@@ -14,7 +14,7 @@ from zarr.storage import LocalStore
 
 from isoscope.errors import DataError, blame, refusal
 from isoscope.reading import BARE_AXES, ReadOptions, check_axes, choose, choose_series
-from isoscope.volume import AXES, Box, Header, Shape, as_tczyx
+from isoscope.volume import AXES, Box, Header, Layout, Shape, as_tczyx
 from isoscope_zarr.gate import check_array
 from isoscope_zarr.node import Node, child, read_node
 from isoscope_zarr.ome import Image, axis_letter, is_rgb, parse
@@ -37,6 +37,15 @@ class ZarrVolume:
     def header(self) -> Header:
         """What the store's metadata says of the image."""
         return self._header
+
+    @property
+    def layout(self) -> Layout:
+        """The store's own write and read units."""
+        return Layout(self._five(self._array.shards or self._array.chunks), self._five(self._array.chunks))
+
+    def _five(self, sides: tuple[int, ...]) -> Shape:
+        t, c, z, y, x = (sides[self._axes.index(a)] if a in self._axes else 1 for a in AXES)
+        return t, c, z, y, x
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The pixels of a box, in native byte order.

@@ -121,3 +121,14 @@ def test_crops_may_be_open():
     header = Header("x", (1, 2, 3, 40, 50), np.dtype("u1"))
     assert parsed(":,10:20", header) == Box((0, 0, 0, 0, 10), (1, 2, 3, 40, 20))
     assert parsed("2:,0:1, :5", header) == Box((0, 0, 2, 0, 0), (1, 2, 3, 1, 5))
+
+
+def test_many_images_become_one(isoscope, refused, images, tmp_path):
+    out = tmp_path / "one.ome.zarr"
+    assert isoscope("convert", images, out, "--stack", "Z")[0] == 0
+    assert np.array_equal(values(out)[0, 0], np.stack([values(p)[0, 0, 0] for p in sorted(images.iterdir())]))
+    assert open_one(out)[0].header.axes == "ZYX"
+    code, said, _ = isoscope("info", out, "--json")
+    assert code == 0
+    assert '"shard": [' in said
+    assert "expected T, C or Z" in refused("convert", images, tmp_path / "q.ome.zarr", "--stack", "Q")
