@@ -47,17 +47,15 @@ def stacked(volumes: Sequence[Volume], axis: str) -> Volume:
     Along channels, images of one channel each give it their names. Pixel size and notes are the first one's.
 
     Raises:
-        DataError: if the axis is another, the images differ in shape or type, or are colour pictures to be stacked along channels.
+        DataError: if the axis is another, the images differ, or are colour pictures to be stacked along channels.
     """
     if axis not in ("T", "C", "Z"):
         raise DataError(f"got the axis {axis!r} to stack along; expected T, C or Z; choose one of them")
     first = volumes[0].header
     for other in (v.header for v in volumes):
         if (other.shape, other.dtype, other.rgb) != (first.shape, first.dtype, first.rgb):
-            raise DataError(
-                f"{other.name} is {other.shape} of {other.dtype}, {first.name} {first.shape} of {first.dtype} (TCZYX); "
-                f"expected equal images to stack; convert them separately"
-            )
+            got = f"{other.name} is {other.shape} of {other.dtype}, {first.name} {first.shape} of {first.dtype}"
+            raise DataError(f"{got} (TCZYX); expected equal images to stack; convert them separately")
     if axis == "C" and first.rgb:
         raise DataError(
             f"{first.name} is a colour picture; expected grey images to stack as channels; use --grey first"
