@@ -73,7 +73,9 @@ def schema(factory: Callable[..., Any]) -> type[BaseModel]:
     return create_model("Parameters", __config__=_STRICT, **fields)
 
 
-_STRICT = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
+_STRICT = ConfigDict(
+    frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, validate_default=True
+)
 
 
 def one_line(error: ValidationError, known: dict[str, Any], where: str) -> str:

@@ -19,8 +19,11 @@ from isoscope.schedule import Shape
 __all__ = ["DomainRecipe", "Inference", "Output", "Recipe", "Term", "Training", "parse", "resolved"]
 
 
+_Type = Literal["uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64"]
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DomainRecipe(_Part):
@@ -51,7 +54,7 @@ class DomainRecipe(_Part):
 class Term(BaseModel):
     """One weighted loss. Other keys are the loss plug-in's own parameters."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     weight: float = Field(1.0, ge=0)
     schedule: Shape = "constant"
@@ -93,7 +96,7 @@ class Output(_Part):
 
     planes: Literal["xy", "stack"] = Field("xy", description="each plane by itself, or all planes as channels")
     decode: Literal["intensity"] = "intensity"
-    dtype: str | None = Field(None, description="numpy type; none: the target's")
+    dtype: _Type | None = Field(None, description="numpy type; none: the target's")
     codec: Literal["zstd", "blosc", "gzip", "none"] = "zstd"
 
 

@@ -136,3 +136,12 @@ def test_a_file_that_holds_no_recipe_is_refused_in_one_line(text, tmp_path):
 def test_a_missing_recipe_says_how_to_get_one(tmp_path):
     with pytest.raises(RecipeError, match="isoscope init TASK"):
         read(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"output": {"dtype": "uint99"}}, {"source": {"threshold": float("inf")}}, {"training": {"ram_gib": float("nan")}}],
+)
+def test_what_would_fail_after_training_is_refused_before(keys):
+    with pytest.raises(RecipeError, match="cannot stand"):
+        parse({"task": "denoise", **keys})
