@@ -28,7 +28,7 @@ Set = Annotated[
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Train about this long, schedule fitted to it.")]
 Direction = Annotated[str, typer.Option("--direction", help="a2b or b2a.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what isoscope wrote there before.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there, whoever wrote it.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the same command stopped.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 
