@@ -124,7 +124,10 @@ def session(command: Sequence[str], debug: bool) -> Iterator[None]:
     root, libraries = logging.getLogger(), logging.getLogger("py.warnings")
     before = root.handlers, root.level, libraries.level
     manners.quiet, manners.verbose, manners.command = False, False, command
-    root.handlers, level = [_Lines()], logging.INFO if debug else logging.WARNING
+    lines, level = _Lines(), logging.INFO if debug else logging.WARNING
+    # the TIFF library's own complaints stand behind our one line, which already names what is damaged
+    lines.addFilter(lambda record: debug or record.name != "tifffile")
+    root.handlers = [lines]
     root.setLevel(level)
     _show_from(level)
     logging.captureWarnings(True)

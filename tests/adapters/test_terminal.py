@@ -395,3 +395,9 @@ def test_the_first_ctrl_c_asks_and_the_second_ends_at_once():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_truncated_tiff_is_refused_in_one_line(refused, tmp_path):
+    whole = write_whole(tmp_path / "whole.tif", np.stack([blobs(64, n) for n in range(4)]), "ZYX")
+    (tmp_path / "cut.tif").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert "cut.tif" in refused("info", tmp_path / "cut.tif")
