@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from isoscope.durable import write_json
 from isoscope.errors import Interrupted
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
@@ -19,7 +20,10 @@ from isoscope_terminal.voice import Voice, complain, told
 if TYPE_CHECKING:
     from isoscope.volume import Box, Sink
 
-__all__ = ["Tidy", "Work", "run_all", "summary"]
+__all__ = ["REPORT", "Tidy", "Work", "run_all", "summary"]
+
+REPORT = "isoscope-report.json"
+"""What became of every image of a folder, beside them."""
 
 Progress = Callable[[int], None]
 Stop = Callable[[], bool]
@@ -111,7 +115,10 @@ def summary(voice: Voice, out: Path, reports: Sequence[Mapping[str, Any]], docum
         complain(f"error: {report['error']}")
     left = f"; {len(failed)} failed" if failed else ""
     text = f"wrote {counted(len(reports) - len(failed), 'image')} to {out}{left}"
-    voice.finish(text, {**document, "failed": len(failed)})
+    document = {**document, "failed": len(failed)}
+    if len(reports) > 1 and out.is_dir():
+        write_json(out / REPORT, document)
+    voice.finish(text, document)
     if failed:
         raise typer.Exit(min(r["code"] for r in failed))
 

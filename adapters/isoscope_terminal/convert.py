@@ -14,7 +14,8 @@ from isoscope.errors import DataError
 from isoscope_terminal import options
 from isoscope_terminal.batch import Progress, Stop, Tidy, Work, run_all, summary
 from isoscope_terminal.crops import parsed
-from isoscope_terminal.outputs import Item, check_places, finished, opened, place
+from isoscope_terminal.inputs import Failed, Item, opened, planned
+from isoscope_terminal.outputs import check_places, finished, place
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
 
@@ -72,12 +73,14 @@ def convert(
     inputs, out = paths[:-1], Path(paths[-1])
     wishes = {"dtype": _type(dtype), "grey": grey, "downsample": downsample, "levels": levels, "codec": codec}
     tasks = _prepared(inputs, out, to, reading, crop, stack, wishes)
-    check_places([t.out for t in tasks], [t.item for t in tasks], overwrite, resume)
-    reports = [_facts(task) for task in tasks]
+    good = [task for task in tasks if isinstance(task, _Task)]
+    check_places([t.out for t in good], [t.item for t in good], overwrite, resume)
+    reports = [task.facts() if isinstance(task, Failed) else _facts(task) for task in tasks]
     works = [
-        Work(r["name"], t.out, r["shards"], partial(_run, t, reading, workers, resume), finished(t.out, resume))
+        t.work() if isinstance(t, Failed)
+        else Work(r["name"], t.out, r["shards"], partial(_run, t, reading, workers, resume), finished(t.out, resume))
         for t, r in zip(tasks, reports, strict=True)
-    ]
+    ]  # fmt: skip
     for report, result in zip(reports, run_all(works, "converting"), strict=True):
         report |= result
     voice = Voice(as_json)
@@ -100,23 +103,30 @@ def _prepared(
     crop: str | None,
     stack: str | None,
     wishes: dict[str, Any],
-) -> list[_Task]:
+) -> list[_Task | Failed]:
     """Every image with what will be done to it and its output."""
     from isoscope.writing.conversion import plan
 
     items = opened(inputs, reading)
-    files: list[tuple[Path, ...]] = [(item.path,) for item in items]
-    if stack is not None:
-        items, files = [_stacked(items, stack)], [tuple(item.path for item in items)]
-    plans = [plan(i.volume, crop=parsed(crop, i.volume.header) if crop else None, **wishes) for i in items]
-    places = place(items, plans, out, f".{to.lstrip('.')}")
-    return [_Task(*parts) for parts in zip(items, plans, places, files, strict=True)]
+    files = tuple(item.path for item in items)
+    items = items if stack is None else [_stacked(items, stack)]
+    plans = planned(
+        items, lambda i: plan(i.volume, crop=parsed(crop, i.volume.header) if crop else None, **wishes)
+    )  # fmt: skip
+    good = [found for found in plans if not isinstance(found, Failed)]
+    places = iter(place([item for item, _ in good], [made for _, made in good], out, f".{to.lstrip('.')}"))
+    parts = [found if isinstance(found, Failed) else (*found, next(places)) for found in plans]
+    return [part if isinstance(part, Failed) else _Task(*part, files if stack else (part[0].path,)) for part in parts]
 
 
-def _stacked(items: Sequence[Item], axis: str) -> Item:
+def _stacked(items: Sequence[Item | Failed], axis: str) -> Item:
     from isoscope.stacking import stacked
 
-    return Item(stacked([item.volume for item in items], axis), items[0].path)
+    for item in items:
+        if isinstance(item, Failed):
+            raise item.error
+    whole = [item for item in items if isinstance(item, Item)]
+    return Item(stacked([item.volume for item in whole], axis), whole[0].address)
 
 
 def _facts(task: _Task) -> dict[str, Any]:

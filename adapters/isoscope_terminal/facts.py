@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from isoscope.proposal import Proposal
     from isoscope.volume import Volume
 
-__all__ = ["counted", "describe", "domain_facts", "domains_said", "preset_reason"]
+__all__ = ["counted", "describe", "domain_facts", "domains_said", "preset_reason", "sized"]
 
 _POLARITY = {1: "bright", -1: "dark", 0: "undetermined"}
 
@@ -18,6 +19,13 @@ _POLARITY = {1: "bright", -1: "dark", 0: "undetermined"}
 def counted(number: int, thing: str) -> str:
     """1 image, 2 images."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def sized(size: float) -> str:
+    """512 KiB, 3.4 GiB."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    power = min(len(units) - 1, max(0, int(math.log2(max(1.0, size)) // 10)))
+    return f"{size / 1024**power:.3g} {units[power]}"
 
 
 def domain_facts(domain: Domain, volumes: Sequence[Volume]) -> dict[str, Any]:

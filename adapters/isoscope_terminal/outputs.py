@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from isoscope.errors import DataError, PluginError
 
 if TYPE_CHECKING:
-    from isoscope.volume import Box, Header, Layout, Volume
-    from isoscope_terminal.readers import Reading
+    from isoscope.volume import Header, Layout
+    from isoscope_terminal.inputs import Item
 
-__all__ = ["Item", "Plan", "check_places", "check_writable", "finished", "opened", "place"]
+__all__ = ["Plan", "check_places", "check_writable", "finished", "place"]
 
 _FALLBACK = ".ome.zarr"
 _RESUMABLE = (".ome.zarr", ".zarr")
@@ -31,43 +30,6 @@ class Plan(Protocol):
     @property
     def layout(self) -> Layout:
         """How it will be cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One image to predict: its volume and the file it came from."""
-
-    volume: Volume
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A volume whose header also says how the user had it read."""
-
-    volume: Volume
-    header: Header
-
-    def read(self, box: Box, /) -> Any:
-        return self.volume.read(box)
-
-
-def opened(inputs: Sequence[str], reading: Reading) -> list[Item]:
-    """Every image behind the inputs, in order; how they were asked to be read goes into the output's attributes.
-
-    Raises:
-        DataError: if one of them is nothing, or not an image.
-    """
-    from isoscope.sources import find, open_one
-
-    options, asked = reading.of(), reading.facts()
-    found = [(volume, path) for where in inputs for path in find(where) for volume in open_one(path, options)]
-    return [Item(_told(volume, asked) if asked else volume, path) for volume, path in found]
-
-
-def _told(volume: Volume, asked: dict[str, Any]) -> Volume:
-    attributes = {**volume.header.attributes, "read_as": asked}
-    return _Told(volume, replace(volume.header, attributes=attributes))
 
 
 def _written() -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -12,15 +13,15 @@ import typer
 
 from isoscope_terminal import options
 from isoscope_terminal.batch import Progress, Stop, Tidy, Work, run_all, summary
-from isoscope_terminal.facts import counted
-from isoscope_terminal.outputs import Item, check_places, finished, opened, place
+from isoscope_terminal.facts import counted, sized
+from isoscope_terminal.inputs import Failed, Item, opened, planned
+from isoscope_terminal.outputs import check_places, finished, place
+from isoscope_terminal.progress import duration
 from isoscope_terminal.readers import Reading, reads
-from isoscope_terminal.tiles import counting
-from isoscope_terminal.voice import Voice
+from isoscope_terminal.voice import Voice, complain
 
 if TYPE_CHECKING:
     from isoscope.inference import Plan
-    from isoscope.kinds import Direction
     from isoscope.model import Model
 
 __all__ = ["predict"]
@@ -38,7 +39,9 @@ class _Task:
 @reads()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder that `isoscope train --out` wrote.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, stores, folders or quoted globs.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, stores, folders, quoted globs or a CSV of them.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="A file for one image; a folder for many.")],
     reading: Reading,
     direction: options.Direction = "a2b",
@@ -46,7 +49,17 @@ def predict(
         int | None, typer.Option(min=1, help="Side of a tile's kept core in px; the picture is the same.")
     ] = None,
     tiling: Annotated[str | None, typer.Option(help="How tiles meet: overlap, feathered, …")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    normalisation: Annotated[
+        str | None,
+        typer.Option(help="Statistics: frozen (of the training set), dense (of the surroundings) or tile (shows)."),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32, or bfloat16: faster where the processor has it, and rougher.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Tiles at a time; else measured. The picture is the same.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and cost, and stop.")] = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
@@ -57,97 +70,121 @@ def predict(
     """
     voice = Voice(as_json)
     options.either(resume=resume, overwrite=overwrite)
-    model, tasks = _prepared(run, inputs, out, reading, direction, tile, tiling)
-    check_places([t.out for t in tasks], [t.item for t in tasks], overwrite, resume)
-    reports = [_facts(task) for task in tasks]
+    how = {"normalisation": normalisation, "precision": precision}
+    model, tasks = _prepared(run, inputs, out, reading, direction, how, {"tile": tile, "tiling": tiling})
+    good = [task for task in tasks if isinstance(task, _Task)]
+    check_places([t.out for t in good], [t.item for t in good], overwrite, resume)
+    reports = [task.facts() if isinstance(task, Failed) else _facts(task) for task in tasks]
     document = {"run": str(run), "dry_run": dry_run, "images": reports}
     if dry_run:
-        voice.finish("\n".join(_planned(r) for r in reports), document)
+        _forecast(model, good, [r for r in reports if r["output"]])
+        voice.finish("\n".join(_planned(tasks, reports)), document)
         return
-    _predicted(model, tasks, reports, resume)
+    _check_room(good)
+    works = [
+        task.work() if isinstance(task, Failed) else _work(task, report, model, resume, batch)
+        for task, report in zip(tasks, reports, strict=True)
+    ]
+    for report, result in zip(reports, run_all(works, "predicting"), strict=True):
+        report |= result
     for report in reports:
         voice.say(_done(report)) if len(reports) == 1 else None
     summary(voice, out, reports, document)
 
 
 def _prepared(
-    run: Path, inputs: list[str], out: Path, reading: Reading, direction: str, tile: int | None, tiling: str | None
-) -> tuple[Model, list[_Task]]:
+    run: Path, inputs: list[str], out: Path, reading: Reading, direction: str, how: dict[str, str | None],
+    grid: dict[str, Any],
+) -> tuple[Model, list[_Task | Failed]]:  # fmt: skip
     """The model, and every image with its plan and its output."""
     from isoscope import inference, kinds
 
-    if tiling is not None:
-        kinds.tilings[tiling]
+    if grid["tiling"] is not None:
+        kinds.tilings[grid["tiling"]]
     items = opened(inputs, reading)
-    model = inference.load(run, cast("Direction", direction)).model
-    plans = [inference.plan(model, item.volume, tile=tile, tiling=tiling) for item in items]
-    places = place(items, plans, out)
-    return model, [_Task(*parts) for parts in zip(items, plans, places, strict=True)]
+    model = inference.load(run, cast("Any", direction), **cast("Any", how)).model
+    plans = planned(items, lambda item: inference.plan(model, item.volume, source=item.address, **grid))
+    good = [found for found in plans if not isinstance(found, Failed)]
+    places = iter(place([item for item, _ in good], [plan for _, plan in good], out))
+    return model, [found if isinstance(found, Failed) else _task(*found, next(places)) for found in plans]
+
+
+def _task(item: Item, plan: Plan, out: Path) -> _Task:
+    return _Task(item, replace(plan, output=out), out)
 
 
 def _facts(task: _Task) -> dict[str, Any]:
     """What the plan says of one image."""
     plan, grid = task.plan, task.plan.grid
-    per_plane = [-(-n // grid.core) for n in grid.size]
-    frames = len({job.frame for job in plan.jobs})
     return {
         "name": plan.header.name, "input": str(task.item.path), "output": str(task.out),
         "input_shape": list(task.item.volume.header.shape), "shape": list(plan.header.shape),
-        "dtype": str(plan.header.dtype), "tiles": per_plane[0] * per_plane[1] * frames, "shards": len(plan.jobs),
+        "dtype": str(plan.header.dtype), "tiles": sum(map(plan.tiles, plan.jobs)), "shards": len(plan.jobs),
         "core": grid.core, "halo": grid.halo, "tiling": plan.tiling.name,
+        "normalisation": plan.decides["normalisation"], "precision": plan.decides["precision"],
+        "device": plan.decides["device"],
     }  # fmt: skip
 
 
-def _planned(facts: dict[str, Any]) -> str:
-    shape = " x ".join(str(n) for n in facts["shape"])
-    return (
-        f"{facts['input']} -> {facts['output']}: {shape} (TCZYX) {facts['dtype']}, "
-        f"{counted(facts['tiles'], 'tile')} of {facts['core']} px + {facts['halo']} px halo ({facts['tiling']}), "
-        f"{counted(facts['shards'], 'shard')}"
-    )
+def _forecast(model: Model, tasks: Sequence[_Task], reports: Sequence[dict[str, Any]]) -> None:
+    """Write into each report what the image will cost."""
+    from isoscope import inference
+
+    trial = inference.tried(model)
+    for task, report in zip(tasks, reports, strict=True):
+        cost = inference.forecast(task.plan, model, trial)
+        report |= {
+            "memory_bytes": cost.memory, "disk_bytes": cost.disk, "seconds_estimated": cost.seconds,
+            "computed_per_kept": cost.waste,
+        }  # fmt: skip
 
 
-def _predicted(model: Model, tasks: Sequence[_Task], reports: Sequence[dict[str, Any]], resume: bool) -> None:
-    """Predict every image, and write into its report what became of it."""
-    works = [
-        Work(r["name"], t.out, r["tiles"], partial(_stream, t, model, r["tiles"], resume), finished(t.out, resume))
-        for t, r in zip(tasks, reports, strict=True)
-    ]
-    for report, result in zip(reports, run_all(works, "predicting"), strict=True):
-        report |= result
+def _planned(tasks: Sequence[_Task | Failed], reports: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for task, facts in zip(tasks, reports, strict=True):
+        if isinstance(task, Failed):
+            yield f"{facts['input']}: cannot be predicted: {task.error}"
+            continue
+        shape = " x ".join(str(n) for n in facts["shape"])
+        yield (
+            f"{facts['input']} -> {facts['output']}: {shape} (TCZYX) {facts['dtype']}, "
+            f"{counted(facts['tiles'], 'tile')} of {facts['core']} px + {facts['halo']} px halo ({facts['tiling']}), "
+            f"{counted(facts['shards'], 'shard')}; about {sized(facts['memory_bytes'])} of memory, "
+            f"at most {sized(facts['disk_bytes'])} of disk, about {duration(facts['seconds_estimated'])} "
+            f"on {facts['device']}"
+        )
 
 
-def _stream(task: _Task, model: Model, tiles: int, resume: bool, progress: Progress, stop: Stop) -> dict[str, Any]:
+def _check_room(tasks: Sequence[_Task]) -> None:
+    """Say if the disk may not hold the outputs; compressed they may still fit."""
+    from isoscope.inference.forecast import disk
+
+    needed = sum(disk(task.plan) for task in tasks)
+    home = next((p for p in (tasks[0].out.absolute().parents if tasks else ()) if p.is_dir()), None)
+    if home is not None and (free := shutil.disk_usage(home).free) < needed:
+        complain(f"warning: the outputs may need {sized(needed)} of disk, and {home} has {sized(free)} free")
+
+
+def _work(task: _Task, report: dict[str, Any], model: Model, resume: bool, batch: int | None) -> Work:
+    """What is to be done for one image."""
+    do = partial(_stream, task, model, resume, batch)
+    return Work(report["name"], task.out, report["tiles"], do, finished(task.out, resume))
+
+
+def _stream(
+    task: _Task, model: Model, resume: bool, batch: int | None, progress: Progress, stop: Stop
+) -> dict[str, Any]:
     """Predict one image; which fraction of its pixels did not fit the output's type.
 
     Raises:
         Interrupted: after Ctrl-C.
     """
-    from isoscope.inference import stream
-    from isoscope.sources import store_for_writing
+    from isoscope.inference import create, stream
 
-    store = store_for_writing(task.out)
-    sink = store.create(
-        task.out, task.plan.header, task.plan.layout, fingerprint=_fingerprint(task, model), resume=resume
+    sink = Tidy(create(task.plan, resume=resume), task.plan.jobs[0].box)
+    tally = stream(
+        task.plan, model, task.item.volume, sink, progress=lambda done, _: progress(done), stop=stop, batch=batch
     )
-    watched, jobs = counting(model, tiles, len(task.plan.jobs), progress)
-    tally = stream(task.plan, watched, task.item.volume, Tidy(sink, task.plan.jobs[0].box), progress=jobs, stop=stop)
     return {"clipped_fraction": tally.clipped / max(1, tally.pixels), "resumed_shards": tally.skipped}
-
-
-def _fingerprint(task: _Task, model: Model) -> dict[str, Any]:
-    """All that decides the prediction, so that what is resumed is the same."""
-    from isoscope.writing.ledger import identity
-
-    given = task.item.volume.header
-    return {
-        "model": model.sha256, "direction": model.direction, "core": task.plan.grid.core,
-        "tiling": task.plan.tiling.model_dump(mode="json"),
-        "input": {
-            "content": identity(task.item.path), "name": given.name, "shape": list(given.shape),
-            "read_as": given.attributes.get("read_as", {}),
-        },
-    }  # fmt: skip
 
 
 def _done(report: dict[str, Any]) -> str:

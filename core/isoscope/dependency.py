@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from isoscope.normalisation import layers
+from isoscope.tiling import multiple
 
 __all__ = ["halo"]
 
@@ -46,11 +47,11 @@ def halo(network: nn.Module, channels: int, stride: int) -> int | None:
     probe = copy.deepcopy(network).cpu().float().eval()
     for layer in layers(probe):
         layer.mode = "frozen"
-    length = -(-256 // stride) * stride
+    length = multiple(256, stride)
     while length <= _LARGEST:
         found = [_reach(probe, channels, length, stride, axis, before=b) for axis in (2, 3) for b in (True, False)]
         # a reach that comes near the far edge may have been cut short by it
         if all(r is not None and r < length // 2 - stride for r in found):
-            return -(-max(r for r in found if r is not None) // stride) * stride
+            return multiple(max(r for r in found if r is not None), stride)
         length *= 2
     return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-__all__ = ["accelerator", "dtype", "pick"]
+__all__ = ["accelerator", "dtype", "exact", "pick"]
 
 
 def accelerator() -> str | None:
@@ -35,3 +37,16 @@ def dtype(precision: Literal["auto", "float32", "bfloat16"], device: torch.devic
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and _cpu_has_bfloat16()
     return torch.bfloat16 if native else torch.float32
+
+
+@contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """Convolutions that give the same bits again, and float32 ones without the shortcut of ten-bit mantissas (TF32).
+
+    On CUDA the shortcut is torch's default; it moves outputs by about a thousandth, and other shapes by other amounts.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield

@@ -6,7 +6,7 @@ Frozen statistics turn the layer into an affine map per channel, so that tiles a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 __all__ = ["InstanceNorm", "calibrate", "frozen", "instance_norm", "layers"]
 
-Mode = Literal["instance", "frozen", "calibrate"]
+Mode = Literal["instance", "frozen", "calibrate", "local"]
 
 
 def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
@@ -50,11 +50,14 @@ class InstanceNorm(nn.Module):
         self.register_buffer("variance", torch.ones(channels))
         self.register_buffer("frozen_flag", torch.tensor(False))
         self.mode: Mode = "instance"
+        self._local: Sequence[Callable[[Tensor, InstanceNorm], Tensor]] = ()
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> the same shape and memory layout."""
         if self.mode == "instance":
             return instance_norm(x, self.weight, self.bias, self.eps)
+        if self.mode == "local":
+            return torch.cat([how(image, self) for image, how in zip(torch.split(x, 1), self._local, strict=True)])
         if self.mode == "calibrate":
             variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
             self.mean.copy_(mean)
@@ -65,6 +68,10 @@ class InstanceNorm(nn.Module):
         """Use the stored statistics from now on, or per-image ones again."""
         self.mode = "frozen" if on else "instance"
         self.frozen_flag.fill_(on)
+
+    def localise(self, how: Sequence[Callable[[Tensor, InstanceNorm], Tensor]]) -> None:
+        """Normalise each image of the next batches as its function of (image, this layer) does."""
+        self.mode, self._local = "local", how
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
         super()._load_from_state_dict(*args, **kwargs)

@@ -16,9 +16,11 @@ from isoscope.parameters import Component, one_line, resolve
 from isoscope.preparation import Preparation
 from isoscope.schedule import Shape
 
-__all__ = ["DomainRecipe", "Inference", "Output", "Recipe", "Term", "Training", "parse", "resolved"]
+__all__ = [
+    "DomainRecipe", "Inference", "Normalisation", "Output", "Recipe", "Term", "Training", "parse", "resolved",
+]  # fmt: skip
 
-
+Normalisation = Literal["frozen", "dense", "tile"]
 _Type = Literal["uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64"]
 
 
@@ -85,10 +87,17 @@ class Training(_Part):
 
 
 class Inference(_Part):
-    """How predictions are tiled. None of it changes the picture with frozen statistics."""
+    """How predictions are made. With frozen or dense statistics tiling never changes the picture."""
 
     tiling: Component = Component(name="overlap")
-    tile: int | None = Field(None, ge=1, description="side of the kept core in pixels; none: chosen from the device")
+    tile: int | None = Field(
+        None, ge=1, description="side of the kept core in pixels; none: by how far the network sees"
+    )
+    normalisation: Normalisation = Field(
+        "frozen",
+        description="statistics: of the training set; dense: interpolated over the image; tile: each tile's own",
+    )
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of the networks, in prediction")
 
 
 class Output(_Part):

@@ -10,6 +10,7 @@ from pathlib import Path
 from isoscope import kinds
 from isoscope.errors import DataError, PluginError
 from isoscope.kinds import Store
+from isoscope.listing import listed
 from isoscope.reading import ReadOptions, adjust
 from isoscope.volume import Volume
 
@@ -51,12 +52,14 @@ def _readable(path: Path) -> bool:
 
 
 def find(where: str | Path) -> list[Path]:
-    """The image paths behind a file, store, folder or glob, sorted by name.
+    """The image paths behind a file, store, folder or glob, sorted by name, or in a CSV file, in its order.
 
     Raises:
         DataError: if there is nothing, or nothing readable.
     """
     path = Path(where)
+    if path.suffix.lower() == ".csv":
+        return [found for entry in listed(path) for found in find(entry)]
     if path.is_file() or (path.is_dir() and store_for_reading(path)):
         return [path]
     if path.is_dir():
@@ -70,7 +73,7 @@ def find(where: str | Path) -> list[Path]:
         return found
     matches = sorted(Path(p) for p in glob.glob(str(where), recursive=True))  # noqa: PTH207 (where may be absolute)
     if not matches:
-        raise DataError(f"nothing at {where}; expected a file, a store, a folder or a quoted glob")
+        raise DataError(f"nothing at {where}; expected a file, a store, a folder, a CSV or a quoted glob")
     return matches
 
 
@@ -95,5 +98,5 @@ def open_one(path: Path, options: ReadOptions = ReadOptions()) -> list[Volume]:
 
 
 def open_all(where: str | Path, options: ReadOptions = ReadOptions()) -> list[Volume]:
-    """All volumes behind a file, store, folder or glob, in sorted order, each read as the user says."""
+    """All volumes behind a file, store, folder, glob or CSV, in sorted order, each read as the user says."""
     return [v for path in find(where) for v in open_one(path, options)]

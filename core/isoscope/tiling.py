@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["Grid", "Region", "Tile", "cores", "padded_size", "regions"]
+__all__ = ["Grid", "Region", "Tile", "cores", "multiple", "padded_size", "regions"]
 
 Region = tuple[slice, slice]
 """Rows and columns of a plane, in pixels."""
@@ -69,9 +69,14 @@ class Grid:
         return Tile((reads[0], reads[1]), (keeps[0], keeps[1]), write, weight)
 
 
+def multiple(value: int, of: int) -> int:
+    """The smallest multiple of `of` that is at least `value`."""
+    return -(-value // of) * of
+
+
 def padded_size(size: int, stride: int) -> int:
     """The smallest multiple of `stride` that holds `size` and is at least 16 px and two strides."""
-    return -(-max(size, _SMALLEST, 2 * stride) // stride) * stride
+    return multiple(max(size, _SMALLEST, 2 * stride), stride)
 
 
 def _spans(start: int, stop: int, step: int, limit: int) -> list[slice]:

@@ -8,6 +8,7 @@ import pytest
 from isoscope.sources import open_one
 from isoscope.volume import Box, Header
 from isoscope.writing.whole import write_whole
+from isoscope_terminal.batch import REPORT
 from isoscope_terminal.crops import parsed
 
 
@@ -61,7 +62,7 @@ def test_changes_are_made_when_asked_for_and_counted(isoscope, stack, tmp_path):
 
 def test_many_images_become_a_folder(isoscope, images, tmp_path):
     assert isoscope("convert", images, tmp_path / "out")[0] == 0
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.ome.zarr", "1.ome.zarr", "2.ome.zarr"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.ome.zarr", "1.ome.zarr", "2.ome.zarr", REPORT}
     code, out, _ = isoscope("convert", images / "0.tif", images / "1.tif", tmp_path / "tiffs", "--to", "ome.tif")
     assert code == 0
     assert "wrote 2 images" in out
@@ -75,7 +76,7 @@ def test_one_failure_stops_only_itself(isoscope, images, tmp_path):
     assert code == 2
     assert document["failed"] == 1
     assert "NaN" in document["images"][1]["error"]
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.ome.zarr", "2.ome.zarr"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.ome.zarr", "2.ome.zarr", REPORT}
 
 
 def test_resuming_does_what_is_left(isoscope, refused, images, tmp_path):

@@ -15,7 +15,6 @@ from isoscope_terminal import bars, batch, voice
 from isoscope_terminal.manners import manners
 from isoscope_terminal.progress import Live
 from isoscope_terminal.readers import Reading
-from isoscope_terminal.tiles import counting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -281,13 +280,3 @@ def test_ctrl_c_stops_all(tmp_path):
     works = [batch.Work(n, tmp_path / n, 1, stopped) for n in "ab"]
     with pytest.raises(Interrupted):
         batch.run_all(works, "working")
-
-
-def test_tiles_are_counted_within_jobs():
-    seen = []
-    model, job_done = counting(lambda values: values, 8, 2, seen.append)
-    for job in (1, 2):
-        for _ in range(6):  # two more than the grid has: feathered tiles overlap
-            model(0)
-        job_done(job, 2)
-    assert seen == [1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 8, 8, 8, 8]

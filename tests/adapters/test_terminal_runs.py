@@ -15,6 +15,7 @@ from isoscope.sources import open_one
 from isoscope.volume import Header, as_tczyx
 from isoscope.writing.whole import write_whole
 from isoscope_terminal import app
+from isoscope_terminal.batch import REPORT
 
 TINY = [
     "training.patch=24", "training.batch=1", "training.calibration=2", "method.forward.width=2",
@@ -133,7 +134,7 @@ def test_many_images_become_a_folder_with_their_suffixes(isoscope, trained, tmp_
     write_whole(inputs / "c.ome.zarr", np.stack([tissue(5), tissue(6)]), "ZYX")
     code, out, err = isoscope("predict", trained / "run", inputs, "--out", tmp_path / "out", "--tiling", "feathered")
     assert code == 0
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "b.ome.tif", "c.ome.zarr"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "b.ome.tif", "c.ome.zarr", REPORT}
     assert "3 of 3 images: c" in err
     assert "wrote 3 images" in out
 
@@ -219,7 +220,58 @@ def test_an_image_that_fails_stops_only_itself(isoscope, trained, tmp_path):
     assert [bool(image["error"]) for image in document["images"]] == [False, True, False]
     assert sum(line.startswith("isoscope: error: b holds NaN") for line in err.splitlines()) == 1
     assert "failed" in err
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.tif", "c.tif"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.tif", "c.tif", REPORT}
+    assert json.loads((tmp_path / "out" / REPORT).read_text()) == document
+
+
+def test_an_image_that_cannot_be_used_stops_only_itself(isoscope, refused, trained, tmp_path):
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    write_whole(inputs / "a.png", tissue(3))
+    (inputs / "b.tif").write_bytes(b"II*\0 this is no TIFF")
+    write_whole(inputs / "c.png", coloured(tissue(4)), "YXC")
+    command = ["predict", trained / "run", inputs, "--out", tmp_path / "out"]
+    code, said, _ = isoscope(*command, "--dry-run")
+    assert code == 0
+    assert said.count("cannot be predicted") == 2
+    code, out, err = isoscope(*command, "--json")
+    document = json.loads(out)
+    assert (code, document["failed"]) == (2, 2)
+    assert [bool(image["error"]) for image in document["images"]] == [False, True, True]
+    assert "the model reads 1" in err
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", REPORT}
+    refused("predict", trained / "run", inputs / "b.tif", "--out", tmp_path / "b.png")  # the only one: nothing to go on
+
+
+def test_a_list_of_images_is_as_good_as_a_folder(isoscope, trained, tmp_path):
+    for n in range(3):
+        write_whole(tmp_path / f"{n}.png", tissue(n))
+    (tmp_path / "list.csv").write_text("plate,path\nx,2.png\ny,0.png\n")
+    code, out, _ = isoscope("predict", trained / "run", tmp_path / "list.csv", "--out", tmp_path / "out", "--json")
+    assert code == 0
+    assert [image["name"] for image in json.loads(out)["images"]] == ["2", "0"]
+
+
+def test_the_cost_is_told_before_anything_is_done(isoscope, trained, tmp_path):
+    command = ["predict", trained / "run", trained / "new.png", "--out", tmp_path / "p.png", "--dry-run"]
+    code, said, _ = isoscope(*command)
+    assert code == 0
+    for part in ("of memory", "of disk", "on cpu"):
+        assert part in said
+    image = json.loads(isoscope(*command, "--json")[1])["images"][0]
+    assert image["disk_bytes"] >= 37 * 51 * 3
+    assert image["memory_bytes"] > 37 * 51
+    assert image["seconds_estimated"] > 0
+    assert image["computed_per_kept"] >= 1
+
+
+def test_statistics_and_precision_can_be_chosen(isoscope, refused, trained, tmp_path):
+    command = ["predict", trained / "run", trained / "new.png", "--out"]
+    for n, how in enumerate((["--normalisation", "dense"], ["--precision", "bfloat16"], ["--batch", "2"])):
+        assert isoscope(*command, tmp_path / f"{n}.png", *how)[0] == 0
+    assert "inference.normalisation" in refused(*command, tmp_path / "p.png", "--normalisation", "batch")
+    both = ["--normalisation", "dense", "--precision", "bfloat16"]
+    assert "use float32" in refused(*command, tmp_path / "p.png", *both)
 
 
 def test_predictions_tell_how_their_input_was_read(isoscope, trained, tmp_path):
@@ -233,27 +285,29 @@ def test_predictions_tell_how_their_input_was_read(isoscope, trained, tmp_path):
 
 
 def test_a_prediction_that_was_stopped_goes_on(isoscope, refused, trained, tmp_path, monkeypatch):
-    from isoscope import inference
+    from isoscope.inference import streaming
 
     write_whole(tmp_path / "in.ome.zarr", np.stack([tissue(n) for n in range(3)]), "ZYX")
     command = ["predict", trained / "run", tmp_path / "in.ome.zarr", "--out", tmp_path / "p.ome.zarr"]
-    real, calls = inference.run, []
+    real, calls = streaming.write, []
 
-    def dying(plan, job, model, frames):
-        calls.append(job)
-        if len(calls) == 3:
+    def dying(plan, sink, job, values):
+        calls.append(job.number)
+        if calls == [0, 1, 2]:
             raise OSError(28, "No space left on device", "p.ome.zarr")
-        return real(plan, job, model, frames)
+        return real(plan, sink, job, values)
 
-    monkeypatch.setattr(inference.running, "run", dying)
-    assert "No space left" in refused(*command)
+    monkeypatch.setattr(streaming, "_WRITERS", 1)
+    monkeypatch.setattr(streaming, "write", dying)
+    code, _, err = isoscope(*command)
+    assert (code, "No space left" in err) == (2, True)
     assert "--resume and --overwrite" in refused(*command, "--resume", "--overwrite")
     code, out, _ = isoscope(*command, "--resume", "--json")
     assert code == 0
     assert json.loads(out)["images"][0]["resumed_shards"] == 2
-    assert len(calls) == 4
+    assert calls == [0, 1, 2, 2]
     assert isoscope(*command, "--resume")[0] == 0
-    assert len(calls) == 4
+    assert calls == [0, 1, 2, 2]
     assert "begun otherwise" in refused(*command, "--resume", "--tile", "8")
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from isoscope.inference.forecast import Forecast, forecast, tried
+from isoscope.inference.jobs import create, finish, load_plan, run, save_plan
 from isoscope.inference.planning import Job, Plan, plan
 from isoscope.inference.predictor import Predictor, load
-from isoscope.inference.running import Tally, run, stream
+from isoscope.inference.streaming import Tally, computed, stream
 
-__all__ = ["Job", "Plan", "Predictor", "Tally", "load", "plan", "run", "stream"]
+__all__ = [
+    "Forecast", "Job", "Plan", "Predictor", "Tally", "computed", "create", "finish", "forecast", "load", "load_plan",
+    "plan", "run", "save_plan", "stream", "tried",
+]  # fmt: skip

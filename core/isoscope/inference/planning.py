@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+import torch
 
 from isoscope import __version__
+from isoscope.address import Address
 from isoscope.errors import DataError
 from isoscope.frames import Frames
+from isoscope.inference.describing import header_of
 from isoscope.model import Model
+from isoscope.normalisation import layers
 from isoscope.parameters import Component
 from isoscope.preparation.prepared import prepared
-from isoscope.tiling import Grid, Region, regions
+from isoscope.tiling import Grid, Region, cores, multiple, regions
 from isoscope.volume import Box, Header, Layout, Volume
+from isoscope.writing.ledger import identity
 
-__all__ = ["Job", "Plan", "frames_of", "plan"]
+__all__ = ["FORMAT", "Job", "Plan", "frames_of", "plan"]
 
 _log = logging.getLogger(__name__)
 
-_CORE = 512
+FORMAT = 2
+"""Of plans and of what they decide: raised when the same plan would give other bytes."""
+_CORES = (512, 1024)
+_WASTE = 1.45
+"""A core is doubled where halos would make the network compute more than this times what is kept."""
 _SHARD = 1024
 _CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One output shard: `region` of frame `frame`, written as `box`."""
+    """One output shard: `region` of frame `frame`, written as `box`; `number` counts them."""
 
+    number: int
     frame: int
     region: Region
     box: Box
@@ -37,57 +48,63 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything about a prediction that is known before any pixel is read."""
+    """Everything about a prediction that is known before any pixel is read.
+
+    Attributes:
+        header: what the output says of itself.
+        layout: how it is cut; one job writes one shard.
+        grid: where tiles lie.
+        tiling: how they meet.
+        jobs: in the order of frames, then rows.
+        decides: all else that decides the grey values: model, input, arithmetic.
+        model: the folder of the model, where it has one.
+        source: where the input lies, where it is a file.
+        output: where the prediction is written, if anywhere.
+    """
 
     header: Header
     layout: Layout
     grid: Grid
     tiling: Component
     jobs: tuple[Job, ...]
+    decides: dict[str, Any] = field(default_factory=dict)
+    model: Path | None = None
+    source: Address | None = None
+    output: Path | None = None
 
+    def tiles(self, job: Job) -> int:
+        """How many of the grid's tiles a job covers."""
+        return len(list(cores(job.region, self.grid)))
 
-def _multiple(value: int, of: int) -> int:
-    return -(-value // of) * of
+    def fingerprint(self) -> dict[str, Any]:
+        """All that decides the output's bytes, ready for JSON; its hash stands in every shard's marker."""
+        grid = {"core": self.grid.core, "halo": self.grid.halo, "stride": self.grid.stride}
+        return {"format": FORMAT, **self.decides, "grid": grid, "tiling": self.tiling.model_dump(mode="json")}
 
 
 def _grid(model: Model, size: tuple[int, int], tile: int | None) -> Grid:
     """The tile grid; a network that looks at its whole input gets the whole plane unless a tile is asked for."""
     if model.halo is not None:
-        return Grid(size, _multiple(tile or _CORE, model.stride), model.halo, model.stride)
-    if tile is None:
-        return Grid(size, _multiple(max(size), model.stride), 0, model.stride)
+        return Grid(size, multiple(tile or _core(model.halo), model.stride), model.halo, model.stride)
+    if tile is None or tile >= max(size):
+        return Grid(size, multiple(max(size), model.stride), 0, model.stride)
     _log.warning("this network looks at its whole input: tiles of %d px will not agree exactly", tile)
-    core = _multiple(tile, model.stride)
-    return Grid(size, core, _multiple(core // 2, model.stride), model.stride)
+    core = multiple(tile, model.stride)
+    return Grid(size, core, multiple(core // 2, model.stride), model.stride)
+
+
+def _core(halo: int) -> int:
+    """The smallest core whose halo is a small part of the work."""
+    return next((k for k in _CORES if ((k + 2 * halo) / k) ** 2 <= _WASTE), _CORES[-1])
 
 
 def _layout(grid: Grid, channels: int, codec: str) -> Layout:
     """Shards near 1024 px, a multiple of the core and no larger than the plane needs; chunks that divide them."""
     needed = max(-(-n // grid.core) for n in grid.size)
     cores = min(max(1, _SHARD // grid.core), needed)
-    per_chunk = max(d for d in range(1, cores + 1) if cores % d == 0 and (d == 1 or d * grid.core <= _CHUNK))
-    shard, chunk = cores * grid.core, per_chunk * grid.core
+    shard = cores * grid.core
+    chunk = next((n for n in range(_CHUNK, _CHUNK // 8, -1) if shard % n == 0), shard)
     return Layout((1, channels, 1, shard, shard), (1, 1, 1, chunk, chunk), codec)
-
-
-def _header(model: Model, source: Header, frames: Frames) -> Header:
-    """The output's header: the input's geometry, the output domain's channels and type, and where it comes from."""
-    t, _, z, y, x = source.shape
-    stack = frames.planes == "stack"
-    shape = (t, model.outputs.channels, 1 if stack else z, y, x)
-    axes = "".join(a for a in source.axes if a != "C" and not (stack and a == "Z"))
-    # a single channel keeps the axis that the input had for it, so that a TCZYX image stays one
-    if shape[1] > 1 or ("C" in source.axes and source.shape[1] == 1):
-        axes = "TC" + axes[1:] if axes.startswith("T") else "C" + axes
-    declared = model.recipe.output.dtype if model.direction == "a2b" else None
-    provenance = {
-        "predicted": True, "isoscope": __version__, "model": model.sha256, "direction": model.direction,
-        "task": model.recipe.task, "input": source.name,
-    }  # fmt: skip
-    return replace(
-        source, shape=shape, axes=axes, dtype=np.dtype(declared or model.outputs.dtype),
-        channels=model.outputs.channel_names, rgb=model.outputs.rgb, attributes={**source.attributes, **provenance},
-    )  # fmt: skip
 
 
 def frames_of(model: Model, volume: Volume) -> Frames:
@@ -117,7 +134,20 @@ def _check_undoable(model: Model) -> None:
         )
 
 
-def plan(model: Model, volume: Volume, *, tile: int | None = None, tiling: str | None = None) -> Plan:
+def _warn(model: Model, grid: Grid) -> None:
+    """Say where the default promise, that tiles never show, does not hold."""
+    local = model.normalisation == "tile" and any(True for _ in layers(model.network))
+    if local and grid.core < max(grid.size):
+        _log.warning(
+            "each tile of %d px is normalised by its own statistics: brightness may jump from tile to tile; "
+            "frozen or dense --normalisation does not show them", grid.core,
+        )  # fmt: skip
+
+
+def plan(
+    model: Model, volume: Volume, *, tile: int | None = None, tiling: str | None = None,
+    source: Address | None = None, output: Path | None = None,
+) -> Plan:  # fmt: skip
     """Turn a volume's shape and the recipe into jobs; nothing else decides the grid.
 
     Args:
@@ -125,20 +155,39 @@ def plan(model: Model, volume: Volume, *, tile: int | None = None, tiling: str |
         volume: the input; no pixels are read.
         tile: side of the kept core in pixels, rounded up to the network's stride; none: the recipe's.
         tiling: a tiling plug-in's name; none: the recipe's.
+        source: where the volume lies; with it and `output`, any process can run the plan's jobs.
+        output: where the prediction will be written.
     """
     _check_undoable(model)
     frames = frames_of(model, volume)
     recipe = model.recipe.inference
     grid = _grid(model, frames.size, tile or recipe.tile)
-    header = _header(model, volume.header, frames)
+    _warn(model, grid)
+    header = header_of(model, volume.header, frames)
     layout = _layout(grid, header.shape[1], model.recipe.output.codec)
+    chosen = recipe.tiling if tiling in (None, recipe.tiling.name) else Component(name=str(tiling))
     jobs = tuple(_jobs(frames, header, grid, layout))
-    return Plan(header, layout, grid, Component(name=tiling) if tiling else recipe.tiling, jobs)
+    return Plan(header, layout, grid, chosen, jobs, _decides(model, volume.header, source), model.home, source, output)
+
+
+def _decides(model: Model, given: Header, source: Address | None) -> dict[str, Any]:
+    """What decides the grey values besides the grid: the same weights on another kind of device round otherwise."""
+    content = {"content": identity(source.path), "index": source.index} if source else {}
+    return {
+        "isoscope": __version__, "torch": str(torch.__version__), "device": model.device.type,
+        "precision": model.precision, "normalisation": model.normalisation,
+        "model": {"weights": model.sha256, "recipe": model.description, "direction": model.direction},
+        "input": {
+            **content, "name": given.name, "shape": list(given.shape), "dtype": str(given.dtype),
+            "read_as": given.attributes.get("read_as", {}),
+        },
+    }  # fmt: skip
 
 
 def _jobs(frames: Frames, header: Header, grid: Grid, layout: Layout) -> Iterator[Job]:
-    channels = header.shape[1]
+    channels, number = header.shape[1], 0
     for index, (t, z) in enumerate(frames.places):
         for ys, xs in regions(grid.size, layout.shard[-1]):
             box = Box((t, 0, z, ys.start, xs.start), (t + 1, channels, z + 1, ys.stop, xs.stop))
-            yield Job(index, (ys, xs), box)
+            yield Job(number, index, (ys, xs), box)
+            number += 1

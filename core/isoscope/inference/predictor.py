@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from numpy.typing import NDArray
 
 from isoscope import model as models
+from isoscope.device import pick
 from isoscope.errors import DataError
 from isoscope.inference.planning import plan
-from isoscope.inference.running import stream
+from isoscope.inference.streaming import stream
 from isoscope.kinds import Direction
 from isoscope.model import Model
+from isoscope.recipe import Normalisation
 from isoscope.volume import ArraySink, ArrayVolume
 
 __all__ = ["Predictor", "load"]
@@ -61,8 +63,10 @@ class Predictor:
         return squeezed.transpose([order.index(a) for a in kept])
 
 
-def load(path: str | Path, direction: Direction = "a2b", device: str | torch.device | None = None) -> Predictor:
-    """Load a run for prediction, on the fastest device unless told otherwise."""
-    from isoscope.device import pick
-
-    return Predictor(models.load(path, direction, device or pick()))
+def load(
+    path: str | Path, direction: Direction = "a2b", device: str | torch.device | None = None, *,
+    normalisation: Normalisation | None = None, precision: Literal["float32", "bfloat16"] | None = None,
+) -> Predictor:  # fmt: skip
+    """Load a run for prediction, on the fastest device unless told otherwise; see `isoscope.model.load`."""
+    how: dict[str, Any] = {"normalisation": normalisation, "precision": precision}
+    return Predictor(models.load(path, direction, device or pick(), **how))

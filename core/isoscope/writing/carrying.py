@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from isoscope.ahead import in_order
 from isoscope.errors import Interrupted
 from isoscope.volume import Box, Sink
 from isoscope.writing.narrowing import Counted
@@ -49,7 +49,7 @@ def carry(
     tally = Tally()
     try:
         with ThreadPoolExecutor(workers, "isoscope-carrying") as pool:
-            for done, counts in enumerate(_in_order(pool, lambda box: _one(sink, box, make), boxes, workers), 1):
+            for done, counts in enumerate(in_order(pool, lambda box: _one(sink, box, make), boxes, workers), 1):
                 tally.add(counts)
                 if progress:
                     progress(done, len(boxes))
@@ -62,23 +62,6 @@ def carry(
         sink.abort()
         raise
     return tally
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, task: Callable[[Box], Tally], boxes: Iterable[Box], workers: int
-) -> Iterator[Tally]:
-    """The results of a task, in order; what is begun ahead is as much as there are threads."""
-    waiting: deque[Future[Tally]] = deque()
-    try:
-        for box in boxes:
-            waiting.append(pool.submit(task, box))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def _one(sink: Sink, box: Box, make: Callable[[Box], Counted]) -> Tally:

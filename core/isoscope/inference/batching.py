@@ -1,0 +1,125 @@
+"""How many tiles the network takes at once: found by a short measurement, and never seen in the picture."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from isoscope.errors import IsoscopeError
+
+__all__ = ["Batch", "out_of_memory"]
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_LARGEST = 32
+_SLOW = 0.25
+"""Seconds per tile above which the machine is busy enough with one at a time."""
+_GAIN = 0.95
+"""A larger batch must take at most this part of the time per tile."""
+_FEW = 8
+"""With fewer tiles to come, measuring costs more than it saves."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on an accelerator or in the computer."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+class Batch(Generic[T]):
+    """The size of batches.
+
+    A size is admitted only if it is faster and gives the very same bits as one tile at a time, so that what is
+    resumed, or computed in another order, is the same: libraries may add up in another order for other batches. Only
+    admitted sizes are used, which are powers of two. Where memory runs out the size is halved, and the tiles stay.
+
+    Args:
+        network: from tiles of one size to their outputs, [N, C, H, W].
+        size: of batches, used as it is; none: to be measured.
+    """
+
+    def __init__(self, network: Callable[[Sequence[T]], Tensor], size: int | None = None) -> None:
+        self._network, self.size = network, size or 1
+        self._settled, self._measured = size is not None, size is None
+
+    def settle(self, example: T, coming: int) -> None:
+        """Measure, the first time it is called.
+
+        Args:
+            example: a tile of the size that most have.
+            coming: how many tiles are to come.
+        """
+        if self._settled:
+            return
+        self._settled = True
+        if coming >= _FEW:
+            self.size = self._best(example, min(coming, _LARGEST))
+            _log.info("batches of %d tiles", self.size)
+
+    def __call__(self, tiles: Sequence[T]) -> Iterator[Tensor]:
+        """The network's output for each tile; memory that runs out halves the batch.
+
+        Raises:
+            IsoscopeError: if it runs out for a single tile.
+        """
+        start = 0
+        while start < len(tiles):
+            group = tiles[start : start + self._part(len(tiles) - start)]
+            try:
+                made = self._network(group)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                self._shrink(len(group), error)
+                continue
+            yield from made
+            start += len(group)
+
+    def _part(self, left: int) -> int:
+        """How many go next: all that are left, in sizes that were tried."""
+        if left >= self.size or not self._measured:
+            return min(left, self.size)
+        return int(2 ** (left.bit_length() - 1))
+
+    def _shrink(self, tried: int, error: Exception) -> None:
+        if tried == 1:
+            raise IsoscopeError(
+                "memory ran out for a single tile; expected room for one; give a smaller --tile or close programs"
+            ) from error
+        self.size = tried // 2
+        _log.warning("memory ran out: batches of %d from here on; the picture stays the same", self.size)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _best(self, example: T, largest: int) -> int:
+        """The fastest size, doubled as long as it pays."""
+        single, best = self._timed([example])
+        size = 1
+        while best < _SLOW and 2 * size <= largest:
+            try:
+                made, seconds = self._timed([example] * (2 * size))
+            except Exception as error:
+                if out_of_memory(error):
+                    break
+                raise
+            same = all(torch.equal(part, single[0]) for part in made)
+            if not same or seconds / (2 * size) > _GAIN * best:
+                break
+            best, size = seconds / (2 * size), 2 * size
+        return size
+
+    def _timed(self, tiles: Sequence[T]) -> tuple[Tensor, float]:
+        """Output and seconds of a call, the shortest of three; one that is slow is not repeated."""
+        made, shortest = torch.empty(0), float("inf")
+        for _ in range(3):
+            started = time.perf_counter()
+            made = self._network(tiles).cpu()
+            shortest = min(shortest, time.perf_counter() - started)
+            if shortest > _SLOW * len(tiles):
+                break
+        return made, shortest

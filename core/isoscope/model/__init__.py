@@ -1,0 +1,9 @@
+"""A trained transformation: how it predicts, and how it lies on disk, as nothing that could run code when loaded."""
+
+from __future__ import annotations
+
+from isoscope.model.loading import load
+from isoscope.model.predicting import Model
+from isoscope.model.saving import save
+
+__all__ = ["Model", "load", "save"]

@@ -1,0 +1,118 @@
+"""Read a model from safetensors and JSON, and refuse what is damaged or would need what is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+from isoscope import kinds
+from isoscope.dependency import halo
+from isoscope.domain import Domain
+from isoscope.durable import read_json, sha256
+from isoscope.errors import DataError, PluginError
+from isoscope.kinds import Direction
+from isoscope.model.predicting import Model, chosen, ready
+from isoscope.parameters import build
+from isoscope.recipe import Normalisation, Recipe, parse
+from isoscope.terms import Terms
+
+__all__ = ["load"]
+
+
+def _home(path: Path) -> Path:
+    """The folder that holds model.json: a run, or the model inside it."""
+    for folder in (path / "model", path):
+        if (folder / "model.json").is_file():
+            return folder
+    if not path.exists():
+        raise DataError(f"no run at {path}; expected a folder that `isoscope train --out` wrote")
+    raise DataError(f"{path} holds no model; expected a folder that `isoscope train --out` wrote; resume or train it")
+
+
+def _check_plugins(facts: dict[str, Any]) -> None:
+    for used in facts["plugins"]:
+        registry = kinds.REGISTRIES[used["kind"]]
+        if used["name"] not in registry:
+            owner = f"{used['distribution']}=={used['version']}"
+            raise PluginError(f"the model needs {used['kind']} plug-in {used['name']!r}; pip install {owner}")
+
+
+def _network(recipe: Recipe, source: Domain, target: Domain, direction: Direction) -> nn.Module:
+    """The bare generator, built as the method builds it."""
+    patch = (recipe.training.patch, recipe.training.patch)
+    method = build(kinds.methods, recipe.method, source, target, Terms(recipe.losses), patch)
+    if direction not in method.directions:
+        known = ", ".join(method.directions)
+        raise DataError(f"the model maps {known} only, not {direction}; choose another --direction")
+    return method.generator(direction)
+
+
+def _weights(home: Path, entry: Mapping[str, str], network: nn.Module) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = home / Path(entry["file"]).name
+    try:
+        if sha256(path) != entry["sha256"]:
+            raise DataError(f"{path} is not the file the model was saved with (sha256 differs); restore or retrain it")
+        network.load_state_dict(load_file(path))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise DataError(f"{path} cannot be loaded ({str(error).splitlines()[0]}); restore or retrain it") from error
+
+
+def _described(home: Path) -> tuple[Recipe, Domain, Domain, dict[str, dict[str, str]]]:
+    """What model.json says: recipe, both domains, and the weights of each direction."""
+    try:
+        facts = read_json(home / "model.json")
+        if facts["format"] != 1:
+            got = f"format {facts['format']}, written by isoscope {facts.get('isoscope')}"
+            raise DataError(f"{home / 'model.json'} has {got}; expected format 1; upgrade isoscope")
+        _check_plugins(facts)
+        recipe = parse(facts["recipe"], str(home / "model.json"))
+        source, target = Domain.model_validate(facts["source"]), Domain.model_validate(facts["target"])
+        weights = {d: {k: str(w[k]) for k in ("file", "sha256")} for d, w in facts["weights"].items()}
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
+        cause = str(error).splitlines()[0]
+        raise DataError(f"{home / 'model.json'} is damaged ({cause}); restore or retrain it") from error
+    return recipe, source, target, weights
+
+
+def load(
+    path: str | Path, direction: Direction = "a2b", device: torch.device | str = "cpu", *,
+    normalisation: Normalisation | None = None, precision: Literal["float32", "bfloat16"] | None = None,
+) -> Model:  # fmt: skip
+    """Load one direction of a run or model folder, ready to predict. No code of the model's is executed.
+
+    Args:
+        path: a run or the model inside it.
+        direction: "a2b" or "b2a".
+        device: where its network goes.
+        normalisation: which statistics normalisations use; none: the recipe's choice.
+        precision: what its network computes in; none: the recipe's choice.
+
+    Raises:
+        DataError: if there is no model, it is damaged, or it does not have this direction.
+        RecipeError: for a normalisation or precision that does not exist, or does not go with the other.
+        PluginError: if a plug-in it was trained with is missing, naming the distribution to install.
+    """
+    if direction not in get_args(Direction):
+        raise DataError(f"got direction {direction!r}; expected a2b or b2a")
+    home = _home(Path(path))
+    recipe, source, target, weights = _described(home)
+    network = _network(recipe, source, target, direction)
+    if direction not in weights:
+        raise DataError(f"{home / 'model.json'} is damaged (no weights for {direction}); restore or retrain it")
+    _weights(home, weights[direction], network)
+    inputs, outputs = (source, target) if direction == "a2b" else (target, source)
+    stride = int(network.stride)  # type: ignore[arg-type]
+    reach = halo(network.eval(), inputs.channels, stride)
+    how = chosen(recipe, normalisation, precision)
+    network = ready(network.requires_grad_(False), inputs.channels, how).to(device)
+    return Model(
+        recipe, direction, inputs, outputs, network, stride, reach, weights[direction]["sha256"], home.resolve(),
+        how.normalisation, how.precision,
+    )  # fmt: skip

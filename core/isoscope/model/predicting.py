@@ -1,0 +1,116 @@
+"""One direction of a trained method, ready to predict: grey values in, grey values out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from isoscope.device import exact
+from isoscope.domain import Domain
+from isoscope.errors import RecipeError
+from isoscope.folding import folded
+from isoscope.intensity import Intensity
+from isoscope.kinds import Direction
+from isoscope.normalisation import layers
+from isoscope.recipe import DomainRecipe, Inference, Normalisation, Recipe, parse
+
+__all__ = ["Model", "chosen", "ready"]
+
+_TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One direction of a trained method, ready to predict.
+
+    Attributes:
+        recipe: the resolved recipe it was trained with.
+        direction: "a2b" or "b2a".
+        inputs, outputs: the domains it reads and writes.
+        network: the generator, in evaluation mode, statistics frozen.
+        stride: total stride of the network.
+        halo: pixels around a tile that its output depends on; None if on the whole tile.
+        sha256: hash of the weights.
+        home: the folder it was loaded from, if any.
+        normalisation: which statistics its normalisations use.
+        precision: what its network computes in.
+    """
+
+    recipe: Recipe
+    direction: Direction
+    inputs: Domain
+    outputs: Domain
+    network: nn.Module
+    stride: int
+    halo: int | None
+    sha256: str
+    home: Path | None = None
+    normalisation: Normalisation = "frozen"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def device(self) -> torch.device:
+        """Where its network is."""
+        return next((p.device for p in self.network.parameters()), torch.device("cpu"))
+
+    @property
+    def description(self) -> str:
+        """A hash of what, besides the weights, decides its outputs: recipe and domains."""
+        facts = [part.model_dump(mode="json") for part in (self.recipe, self.inputs, self.outputs)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def reads(self) -> DomainRecipe:
+        """How the images it reads were prepared in training."""
+        return self.recipe.source if self.direction == "a2b" else self.recipe.target
+
+    @property
+    def writes(self) -> DomainRecipe:
+        """How the images it learned to write were prepared in training."""
+        return self.recipe.target if self.direction == "a2b" else self.recipe.source
+
+    @torch.inference_mode()
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """Prepared grey values [N, C_in, H, W] -> grey values [N, C_out, H, W], float32, on the model's device.
+
+        As with torch's own layers N may be left out. H and W are multiples of the stride.
+        """
+        batch = values if values.ndim == 4 else values[None]
+        with exact(self.device):
+            y = self.network(self.normalised(batch))
+        made = Intensity(self.outputs.limits).grey_values(y.float())
+        return made if values.ndim == 4 else made[0]
+
+    def normalised(self, values: torch.Tensor) -> torch.Tensor:
+        """Prepared grey values [N, C_in, H, W] as its network reads them."""
+        device = self.device
+        x = Intensity(self.inputs.limits).normalise(values.to(device, torch.float32, non_blocking=True))
+        return x.to(_TYPES[self.precision]).contiguous(memory_format=torch.channels_last)
+
+
+def chosen(recipe: Recipe, normalisation: str | None, precision: str | None) -> Inference:
+    """The recipe's section on inference with what the caller chose instead."""
+    asked = {"normalisation": normalisation, "precision": precision}
+    changes = {key: value for key, value in asked.items() if value is not None}
+    how = parse({"inference": {**recipe.inference.model_dump(), **changes}}, "inference").inference
+    if how.precision == "bfloat16" and how.normalisation != "frozen":
+        raise RecipeError(
+            f"got {how.normalisation} normalisation in bfloat16; expected frozen statistics there; use float32"
+        )
+    return how
+
+
+def ready(network: nn.Module, channels: int, how: Inference) -> nn.Module:
+    """The network as it predicts."""
+    if how.normalisation == "frozen":
+        network = folded(network, channels)
+    else:
+        for layer in layers(network):
+            layer.mode = "instance"
+    return network.to(_TYPES[how.precision], memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,45 @@
+"""Write a model: safetensors named by their hash, and the JSON that points at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import nn
+
+from isoscope import __version__
+from isoscope.domain import Domain
+from isoscope.durable import sha256, write_json, write_tensors
+from isoscope.provenance import plugins_used
+from isoscope.recipe import Recipe
+
+__all__ = ["save"]
+
+
+def save(folder: Path, recipe: Recipe, source: Domain, target: Domain, networks: Mapping[str, nn.Module]) -> None:
+    """Write weights named by their hash, then `model.json` that points at them, then drop the old ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {}
+    for direction, network in networks.items():
+        draft = folder / f"{direction}.safetensors"
+        write_tensors(draft, network.state_dict())
+        digest = sha256(draft)
+        final = draft.with_name(f"{direction}-{digest[:12]}.safetensors")
+        draft.replace(final)
+        weights[direction] = {"file": final.name, "sha256": digest}
+    write_json(
+        folder / "model.json",
+        {
+            "format": 1,
+            "isoscope": __version__,
+            "recipe": recipe.model_dump(mode="json"),
+            "source": source.model_dump(mode="json"),
+            "target": target.model_dump(mode="json"),
+            "weights": weights,
+            "plugins": plugins_used(recipe),
+        },
+    )
+    current = {w["file"] for w in weights.values()}
+    for old in folder.glob("*.safetensors"):
+        if old.name not in current:
+            old.unlink()
