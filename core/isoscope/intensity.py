@@ -54,6 +54,10 @@ def encode(values: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], in
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype), 0
     info = np.iinfo(dtype)
+    if dtype.itemsize <= 2 and values.dtype == np.float32:  # which holds all of these integers
+        whole = np.rint(values)
+        made = np.clip(whole, info.min, info.max)
+        return made.astype(dtype), int(np.count_nonzero(made != whole))
     rounded = np.rint(values, dtype=np.float64)
     below, above = rounded < info.min, rounded >= float(info.max) + 1
     # neither float32 nor float64 holds the largest 32- or 64-bit integer: clipping as floats would wrap it around

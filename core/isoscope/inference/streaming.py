@@ -28,7 +28,7 @@ from isoscope.writing.ledger import identity
 __all__ = ["Tally", "computed", "stream", "write"]
 
 _READERS = 2
-_WRITERS = max(1, min(4, (os.cpu_count() or 2) // 2))
+_WRITERS = max(1, min(8, (os.cpu_count() or 2) // 2))
 _AHEAD = 2
 """Shards that are read, and shards that are written, while the network works."""
 

@@ -1,0 +1,1 @@
+"""What `benchmarks/stream.py` measures, one module per question."""
