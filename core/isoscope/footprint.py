@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from isoscope.device import layout
 from isoscope.tiling import multiple
 
 __all__ = ["bytes_per_pixel"]
@@ -62,6 +63,6 @@ def bytes_per_pixel(network: nn.Module, channels: int, side: int = 256) -> float
     side = multiple(side, int(getattr(network, "stride", 1)))
     with _Watch() as watch:
         x = torch.zeros(1, channels, side, side, device=parameter.device, dtype=parameter.dtype)
-        network(x.contiguous(memory_format=torch.channels_last))
+        network(x.contiguous(memory_format=layout(parameter.device)))
     most: float = watch.most / side**2
     return most

@@ -51,7 +51,7 @@ def test_memory_runs_out_in_several_ways():
 def settled(monkeypatch):
     """The size that a network is found to be fastest with, when calls take the seconds that `cost` says."""
 
-    def measure(network, cost, coming=100):
+    def measure(network, cost, coming=10_000):
         real = Batch._timed
         monkeypatch.setattr(Batch, "_timed", lambda self, tiles: (real(self, tiles)[0], cost(len(tiles))))
         batch = Batch(network)
@@ -83,14 +83,15 @@ def test_a_batch_that_does_not_fit_is_not_admitted(settled):
 def test_only_sizes_that_were_tried_are_used(settled, monkeypatch):
     settled(Network(), overhead)
     batch = Batch(network := Network())
-    batch.settle(TILES[1], 100)
+    batch.settle(TILES[1], 10_000)
     network.calls.clear()
     assert len(list(batch(TILES))) == 11
     assert network.calls == [8, 2, 1]
 
 
 def test_few_or_slow_tiles_are_not_worth_measuring(settled):
-    assert settled(network := Network(), overhead, coming=7) == 1
+    assert settled(Network(), overhead, coming=64 * 5) == 4
+    assert settled(network := Network(), overhead, coming=64) == 1
     assert network.calls == []
     assert settled(network := Network(), lambda n: 1.0 * n**0.5) == 1
     assert set(network.calls) == {1}

@@ -22,8 +22,8 @@ _SLOW = 0.25
 """Seconds per tile above which the machine is busy enough with one at a time."""
 _GAIN = 0.95
 """A larger batch must take at most this part of the time per tile."""
-_FEW = 8
-"""With fewer tiles to come, measuring costs more than it saves."""
+_SHARE = 64
+"""So many times as many tiles must be to come, or measuring a size would cost more than it saves."""
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -57,8 +57,8 @@ class Batch(Generic[T]):
         if self._settled:
             return
         self._settled = True
-        if coming >= _FEW:
-            self.size = self._best(example, min(coming, _LARGEST))
+        if (largest := min(coming // _SHARE, _LARGEST)) > 1:
+            self.size = self._best(example, largest)
             _log.info("batches of %d tiles", self.size)
 
     def __call__(self, tiles: Sequence[T]) -> Iterator[Tensor]:
@@ -114,9 +114,9 @@ class Batch(Generic[T]):
         return size
 
     def _timed(self, tiles: Sequence[T]) -> tuple[Tensor, float]:
-        """Output and seconds of a call, the shortest of three; one that is slow is not repeated."""
+        """Output and seconds of a call, the second of two, as the first warms up; one that is slow is not repeated."""
         made, shortest = torch.empty(0), float("inf")
-        for _ in range(3):
+        for _ in range(2):
             started = time.perf_counter()
             made = self._network(tiles).cpu()
             shortest = min(shortest, time.perf_counter() - started)

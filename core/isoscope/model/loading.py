@@ -111,7 +111,7 @@ def load(
     stride = int(network.stride)  # type: ignore[arg-type]
     reach = halo(network.eval(), inputs.channels, stride)
     how = chosen(recipe, normalisation, precision)
-    network = ready(network.requires_grad_(False), inputs.channels, how).to(device)
+    network = ready(network.requires_grad_(False), inputs.channels, how, torch.device(device))
     return Model(
         recipe, direction, inputs, outputs, network, stride, reach, weights[direction]["sha256"], home.resolve(),
         how.normalisation, how.precision,

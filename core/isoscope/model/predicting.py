@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from isoscope.device import exact
+from isoscope.device import exact, layout
 from isoscope.domain import Domain
 from isoscope.errors import RecipeError
 from isoscope.folding import folded
@@ -91,7 +91,7 @@ class Model:
         """Prepared grey values [N, C_in, H, W] as its network reads them."""
         device = self.device
         x = Intensity(self.inputs.limits).normalise(values.to(device, torch.float32, non_blocking=True))
-        return x.to(_TYPES[self.precision]).contiguous(memory_format=torch.channels_last)
+        return x.to(_TYPES[self.precision]).contiguous(memory_format=layout(device))
 
 
 def chosen(recipe: Recipe, normalisation: str | None, precision: str | None) -> Inference:
@@ -106,11 +106,11 @@ def chosen(recipe: Recipe, normalisation: str | None, precision: str | None) -> 
     return how
 
 
-def ready(network: nn.Module, channels: int, how: Inference) -> nn.Module:
-    """The network as it predicts."""
+def ready(network: nn.Module, channels: int, how: Inference, device: torch.device) -> nn.Module:
+    """The network as it predicts, on its device."""
     if how.normalisation == "frozen":
         network = folded(network, channels)
     else:
         for layer in layers(network):
             layer.mode = "instance"
-    return network.to(_TYPES[how.precision], memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(device, _TYPES[how.precision]).to(memory_format=layout(device))  # type: ignore[call-overload,no-any-return]
