@@ -300,3 +300,11 @@ def test_stores_that_were_chunked_anew_are_refused(tmp_path, streaming, large):
     anew = [Chunked(v) for v in large[0]]
     with pytest.raises(DataError, match=r"^got images that lie otherwise on disk.*expected.*give the same stores"):
         training.train(streaming, anew, large[1], folder, resume=True)
+
+
+def test_a_run_says_how_long_it_waited(tmp_path, streaming, large):
+    seen, ready = [], []
+    training.train(streaming, *large, tmp_path / "run", report=seen.append, ready=ready.append)
+    assert [run.supply.reading for run in ready] == [ready[0].supply.reading]
+    assert all(0 <= p.waiting <= 1 and 0 <= p.waited <= 1 for p in seen)
+    assert ready[0].clock.waited > 0
