@@ -194,6 +194,13 @@ def test_chosen_channels_keep_the_layout(channels):
     assert adjust(volume, ReadOptions(channels=channels), "x").layout == volume.layout
 
 
+def test_what_is_unpacked_on_the_way_counts_as_well():
+    """Samples of a packed archive are small, and each unpacks all others."""
+    samples = [Declared((1, 1, 1, 512, 512), (10_000, 1, 1, 512, 512)) for _ in range(10_000)]
+    with pytest.raises(DataError, match=r"isoscope convert"):
+        plan([frames(*samples)], 128, 4.0, "source")
+
+
 def test_converting_is_no_remedy_for_what_is_chunked_like_ours():
     with pytest.raises(DataError) as caught:
         plan([frames(Declared(SLIDE, (1, 1, 1, 512, 512)))], 128, 0.01, "source")
