@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from isoscope.errors import blame
 from isoscope.reading import ReadOptions, check_axes, choose
-from isoscope.volume import AXES, Box, Header, as_tczyx
+from isoscope.volume import AXES, Box, Header, Layout, as_tczyx
 from isoscope_images.formats import Picture, decode, inspect
 
 __all__ = ["ImageVolume", "open_volume"]
@@ -29,6 +29,11 @@ class ImageVolume:
     def header(self) -> Header:
         """What the file says of the picture."""
         return self._header
+
+    @property
+    def layout(self) -> Layout:
+        """One chunk: the whole picture."""
+        return Layout(self._header.shape, self._header.shape)
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The pixels of a box.

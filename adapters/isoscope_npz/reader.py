@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isoscope.errors import blame, refusal
 from isoscope.reading import BARE_AXES, ReadOptions, check_axes, choose
-from isoscope.volume import AXES, Box, Header, Volume, as_tczyx
+from isoscope.volume import AXES, Box, Header, Layout, Volume, as_tczyx
 from isoscope_npz.archive import Member, members, read_text
 
 __all__ = ["Sample", "open_volumes"]
@@ -29,6 +29,15 @@ class Sample:
     axes: str
     sample: int
     header: Header
+
+    @property
+    def layout(self) -> Layout | None:
+        """One chunk: a packed array is unpacked whole, with all its samples; one that lies open is read in place."""
+        if self.member.offset is not None:
+            return None
+        t, c, z, y, x = self.header.shape
+        whole = (t * _count(self.member, self.axes), c, z, y, x)
+        return Layout(whole, whole)
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The pixels of a box, in native byte order.

@@ -41,8 +41,9 @@ def stated(volume: Volume) -> dict[str, Any]:
 
 def _layout(volume: Volume) -> dict[str, Any]:
     """Chunks and shards (TCZYX), of volumes that know them."""
-    inner = getattr(volume, "volume", volume)  # with chosen channels or another pixel size
-    layout = getattr(inner, "layout", None)
+    from isoscope.volume import layout_of
+
+    layout = layout_of(volume)
     return {
         "chunk": list(layout.chunk) if layout is not None else None,
         "shard": list(layout.shard) if layout is not None else None,

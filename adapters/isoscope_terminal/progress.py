@@ -36,9 +36,9 @@ def _losses(losses: Mapping[str, float]) -> str:
 
 
 def training_line(p: Progress) -> str:
-    """Speed, time to go and every loss, in one line."""
-    speed = f"{p.rate:.1f}" if p.rate else "-"  # not known at the first report
-    return f"{speed} steps/s  ETA {duration(p.remaining)}  {_losses(p.losses)}"
+    """Speed, time to go, the share of time spent waiting for images and every loss, in one line."""
+    speed, wait = (f"{p.rate:.1f}", f"{p.waiting:.0%}") if p.rate else ("-", "-")  # not known at the first report
+    return f"{speed} steps/s  ETA {duration(p.remaining)}  waits {wait}  {_losses(p.losses)}"
 
 
 class Live:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from isoscope.volume import Volume
 
 __all__ = ["run_training", "train"]
+
+_MUCH = 0.2
+"""Share of the time waited for images from which on something should be done about it."""
 
 
 @dataclass(slots=True)
@@ -132,9 +136,14 @@ def run_training(
     with stoppable() as stop, Live("training") as live:
         training.train(
             recipe, *sides, out, report=_both(live.training, last), stop=stop, preview=_preview, resume=resume,
-            overwrite=overwrite, weights=weights,
+            overwrite=overwrite, weights=weights, ready=partial(_tell_reading, voice),
         )  # fmt: skip
     return last.progress
+
+
+def _tell_reading(voice: Voice, run: Run) -> None:
+    for line in run.supply.reading:
+        voice.say(line)
 
 
 def _announcement(recipe: Recipe, out: Path) -> str:
@@ -164,8 +173,19 @@ def _summary(voice: Voice, out: Path, recipe: Recipe, last: Progress | None, che
     document = {
         "run": str(out), "model": str(out / "model"), "task": recipe.task, "preset": recipe.preset,
         "steps": last.step if last else None, "losses": dict(last.losses) if last else {},
+        "waited_for_images": last.waited if last else None,
         "recipe": recipe.model_dump(mode="json"), **checks,
     }  # fmt: skip
     done = f"trained {counted(last.step, 'step')}" if last else "nothing was left to train"
     text = f"{done}; the model is in {out}\nnext: isoscope predict {shlex.quote(str(out))} INPUT... --out OUT"
-    voice.finish(text, document)
+    voice.finish(f"{text}{_hint(last.waited if last else 0.0)}", document)
+
+
+def _hint(waited: float) -> str:
+    """What to do about much waiting."""
+    if waited <= _MUCH:
+        return ""
+    return (
+        f"\nhint: {waited:.0%} of the time training waited for images; OME-Zarr (isoscope convert) decodes faster, "
+        f"--set training.ram_gib=N holds more of them in memory, and other programs may take the processor"
+    )

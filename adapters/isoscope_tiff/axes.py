@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,12 @@ class Arrangement:
         if self.samples == 1:
             return self.letters.replace("S", "")
         return self.letters.replace("C", "").replace("S", "C")
+
+    def chunk(self, lengths: Sequence[int]) -> Shape:
+        """What the series decodes at once, lengths in its own order, as TCZYX."""
+        found = dict(zip(self.letters, lengths, strict=True))
+        t, c, z, y, x = (found.get(a, 1) for a in AXES)
+        return t, c * min(self.samples, found.get("S", 1)), z, y, x
 
     def region(self, box: Box) -> tuple[slice, ...]:
         """What to read of the series, one slice per axis."""

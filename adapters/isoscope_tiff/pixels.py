@@ -20,6 +20,7 @@ __all__ = ["Contiguous", "Pixels", "Segmented", "plan"]
 
 Array = NDArray[Any]
 _JPEG = {6, 7, 33007, 34892}
+_JPEG_2000 = {33003, 33004, 33005, 34712}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Contiguous:
     offset: int
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    codec: str = "none"
+
+    @property
+    def unit(self) -> None:
+        """Nothing has to be decoded."""
 
     def read(self, region: tuple[slice, ...]) -> Array:
         """A copy of the region, one slice per axis of the series."""
@@ -71,6 +77,14 @@ class Segmented:
     dtype: np.dtype[Any]
     blank: Any
     decode: Callable[..., Any]
+    codec: str
+
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """Lengths of what is decoded at once, one per axis of the series."""
+        sides = dict(zip("YX", self.segment, strict=True)) if self._is_upright() else {}
+        inner = (sides.get(axis, n) for axis, n in zip(self.trailing_axes, self.trailing, strict=True))
+        return *(1 for _ in self.leading), *inner
 
     def read(self, region: tuple[slice, ...]) -> Array:
         """A copy of the region, one slice per axis of the series."""
@@ -148,8 +162,13 @@ def plan(path: Path, tif: TiffFile, series: TiffPageSeries) -> Pixels:
     frames = [None if p is None else _frame(p, page) for p in series.pages]
     return Segmented(
         frames, shape[:split], shape[split:], series.axes[split:], page.shaped, segment_shape(page),
-        math.prod(page.chunked), np.dtype(page.dtype), page.nodata, page.decode,
+        math.prod(page.chunked), np.dtype(page.dtype), page.nodata, page.decode, _codec(page),
     )  # fmt: skip
+
+
+def _codec(page: TiffPage) -> str:
+    compression = int(page.compression)
+    return "jpeg2000" if compression in _JPEG_2000 else str(getattr(page.compression, "name", compression)).lower()
 
 
 def _contiguous(path: Path, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Contiguous:

@@ -15,7 +15,7 @@ from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 from isoscope.errors import blame
 from isoscope.reading import ReadOptions, choose, choose_series
-from isoscope.volume import Box, Header
+from isoscope.volume import Box, Header, Layout
 from isoscope_tiff.axes import Arrangement, Size, arrange, relabelled, shrunk
 from isoscope_tiff.damage import check_tags, refuse_damage
 from isoscope_tiff.gate import check_pages, check_photometric, check_size
@@ -51,6 +51,14 @@ class TiffVolume:
     def header(self) -> Header:
         """What the file's metadata says of the image."""
         return self._header
+
+    @property
+    def layout(self) -> Layout | None:
+        """The strip or tile that is decoded at once; none where pixels lie open in the file."""
+        if (region := self._pixels.unit) is None:
+            return None
+        chunk = self._arrangement.chunk(region)
+        return Layout(chunk, chunk, self._pixels.codec)
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The pixels of a box, in native byte order.

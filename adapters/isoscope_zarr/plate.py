@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from isoscope.errors import blame, refusal
 from isoscope.reading import ReadOptions, choose
-from isoscope.volume import Box, Header, Volume
+from isoscope.volume import Box, Header, Layout, Volume, layout_of
 from isoscope_zarr.node import Node, child, read_node
 from isoscope_zarr.reader import open_volume
 
@@ -41,6 +41,11 @@ class Field:
             DataError: if the field cannot be read.
         """
         return self._volume.header.renamed(self.name)
+
+    @property
+    def layout(self) -> Layout | None:
+        """The field's own write and read units."""
+        return layout_of(self._volume)
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The pixels of a box, in native byte order.

@@ -36,7 +36,8 @@ class Frames:
         self.grey = grey and c == 3
         self.size = (y, x)
         self.channels = (1 if self.grey else c) * (z if planes == "stack" else 1)
-        self.places = [(i, k) for i in range(t) for k in range(1 if planes == "stack" else z)]
+        self.depth = 1 if planes == "stack" else z
+        self.places = [(i, k) for i in range(t) for k in range(self.depth)]
 
     @property
     def name(self) -> str:
@@ -46,8 +47,14 @@ class Frames:
     def __len__(self) -> int:
         return len(self.places)
 
-    def read(self, index: int, ys: slice, xs: slice) -> NDArray[Any]:
+    def read(self, index: int, ys: slice, xs: slice, held: Volume | None = None) -> NDArray[Any]:
         """The pixels of one frame, [C, h, w], in grey values.
+
+        Args:
+            index: of the frame.
+            ys: rows.
+            xs: columns.
+            held: what to read them from instead of the volume, such as a part of it in memory.
 
         Raises:
             DataError: where the image holds NaN or infinity.
@@ -55,7 +62,8 @@ class Frames:
         t, z = self.places[index]
         _, c, depth, _, _ = self.volume.header.shape
         z0, z1 = (0, depth) if self.planes == "stack" else (z, z + 1)
-        values = self.volume.read(Box((t, 0, z0, ys.start, xs.start), (t + 1, c, z1, ys.stop, xs.stop)))[0]
+        box = Box((t, 0, z0, ys.start, xs.start), (t + 1, c, z1, ys.stop, xs.stop))
+        values = (self.volume if held is None else held).read(box)[0]
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise DataError(f"{self.name} holds NaN or infinite values; expected finite grey values; replace them")
         if self.grey:

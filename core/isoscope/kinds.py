@@ -103,6 +103,8 @@ class Store(Protocol):
     def open(self, path: Path, options: ReadOptions = ReadOptions(), /) -> list[Volume]:
         """The images in the file, without reading pixels. Axes, level and series are the store's to obey or refuse.
 
+        A volume whose chunks are decoded whole should say so in `layout`: training reads large images accordingly.
+
         Raises:
             DataError: one line with what was got, what was expected and the remedy.
         """

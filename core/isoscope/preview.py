@@ -38,7 +38,7 @@ def picture(run: Run) -> Picture:
     for side, direction in enumerate(("a2b", "b2a")):
         if direction in run.average.networks:
             inputs, outputs = run.domains[side], run.domains[1 - side]
-            real = run.samplers[side](0)[:1].to(run.device)
+            real = run.samplers[side].one(0, 0).to(run.device)
             parts += [_shown(real, inputs), _shown(_applied(run.average.networks[direction], real), outputs)]
     return panel(parts)
 

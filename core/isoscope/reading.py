@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoscope.errors import DataError, nearest, refusal
-from isoscope.volume import AXES, Box, Header, Volume
+from isoscope.volume import AXES, Box, Header, Layout, Volume, layout_of
 
 __all__ = ["BARE_AXES", "ReadOptions", "adjust", "check_axes", "choose", "choose_series"]
 
@@ -115,6 +115,11 @@ class _Adjusted:
     volume: Volume
     header: Header
     channels: tuple[int, ...]
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the volume lies in its file, with all its channels."""
+        return layout_of(self.volume)
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The pixels of a box of the chosen channels; one read, from the first to the last of them."""

@@ -83,7 +83,11 @@ class Training(_Part):
     finish: float = Field(0.1, ge=0, lt=1, description="last fraction trained with frozen normalisation statistics")
     calibration: int = Field(16, ge=1, description="training patches that the frozen statistics are taken from")
     checkpoint_every: int = Field(500, ge=1)
-    ram_gib: float = Field(4.0, gt=0, description="images are held in memory up to this size, else read as needed")
+    ram_gib: float = Field(
+        4.0,
+        gt=0,
+        description="memory for images: a side that fits into half of it is held, a larger one read in blocks",
+    )
 
 
 class Inference(_Part):

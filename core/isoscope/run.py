@@ -14,24 +14,19 @@ from torch import Tensor, nn
 from isoscope import checkpoint, device, kinds, model
 from isoscope.average import Average
 from isoscope.clock import Clock
-from isoscope.errors import TrainingError
+from isoscope.errors import DataError, TrainingError
 from isoscope.history import HistoryFile
 from isoscope.normalisation import calibrate, layers
 from isoscope.pace import Pace
 from isoscope.parameters import build
-from isoscope.preparation.prepared import prepared
 from isoscope.preparation.settling import settled
 from isoscope.recipe import Recipe
-from isoscope.sampling import Sampler, held_in_memory
+from isoscope.supply import supply
 from isoscope.survey import survey
 from isoscope.terms import Terms
 from isoscope.volume import Volume
 
 __all__ = ["Run"]
-
-_CALIBRATION_SIDE = 10
-"""Added to a sampler's side, so that calibration patches are a stream of their own."""
-
 
 _PREPARATION = 8
 
@@ -59,34 +54,14 @@ class Run:
         self.method = cast("Any", build(kinds.methods, recipe.method, *self.domains, Terms(recipe.losses), patch))
         self.device = device.pick()
         self.method.to(self.device, memory_format=torch.channels_last)
-        self.samplers, self.calibration = self._samplers(source, target)
+        self.supply = supply(recipe, self.domains, source, target, self.method.pairing == "matched")
+        self.samplers, self.calibration = self.supply.training, self.supply.calibration
         if hasattr(self.method, "prepare"):
             self.method.prepare(*(self._many_patches(d) for d in ("a2b", "b2a")))
         self.average = Average({d: self.method.generator(d) for d in self.method.directions}, t.average)
         self.pace = Pace.fixed(t.steps)
         self.clock = Clock()
         self.history = HistoryFile(folder / "history.csv", ["step", "u", *recipe.losses, "discriminators"])
-
-    def _samplers(self, source: Sequence[Volume], target: Sequence[Volume]) -> tuple[list[Sampler], list[Sampler]]:
-        t = self.recipe.training
-        half = t.ram_gib / 2
-        sides = ((source, self.recipe.source.prepare), (target, self.recipe.target.prepare))
-        # prepared before they are held, so that what is held is not prepared again for every patch
-        held = [held_in_memory(prepared(volumes, how), half) for volumes, how in sides]
-        planes = [self.recipe.output.planes, "xy"]
-        grey = [self.recipe.source.grey, self.recipe.target.grey]
-        matched = self.method.pairing == "matched"
-
-        def sampler(side: int, offset: int, batch: int) -> Sampler:
-            return Sampler(
-                held[side], self.domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],
-                side=offset if matched else offset + side, grey=grey[side], augmentation=t.augmentation,
-            )  # fmt: skip
-
-        return (
-            [sampler(side, 0, t.batch) for side in (0, 1)],
-            [sampler(side, _CALIBRATION_SIDE, t.calibration) for side in (0, 1)],
-        )
 
     def generators(self) -> Iterator[tuple[nn.Module, Tensor]]:
         """Each live generator with its calibration patches."""
@@ -115,7 +90,7 @@ class Run:
 
     def save(self, step: int) -> None:
         """The model as of now, then a checkpoint to go on from: killed in between, a resumed run writes both again."""
-        facts = {"elapsed": self.clock.elapsed, "pieces": self.pace.pieces}
+        facts = {"elapsed": self.clock.elapsed, "pieces": self.pace.pieces, "order": self.supply.order}
         parts = {"method": self.method, "average": self.average}
         if not all(torch.isfinite(v).all() for v in self.method.state_dict().values() if v.is_floating_point()):
             raise TrainingError(f"weights became NaN by step {step}; {self._good()}")
@@ -145,10 +120,18 @@ class Run:
             return 0
         parts = {"method": self.method, "average": self.average}
         facts = checkpoint.load(home, parts, self.method.optimisers())
+        self._check_order(facts.get("order", self.supply.order))
         self.pace = Pace([(s, u, n) for s, u, n in facts["pieces"]])
         self.clock = Clock(before=facts["elapsed"])
         self.history.cut(facts["step"])
         return int(facts["step"])
+
+    def _check_order(self, before: Sequence[Any]) -> None:
+        if list(before) != list(self.supply.order):
+            raise DataError(
+                f"got images that lie otherwise on disk, to be read as {self.supply.order}; expected {list(before)}, "
+                f"as {self.folder} began, or patches come in another order; give the same stores, or another --out"
+            )
 
     def step(self, step: int, batches: list[Tensor]) -> dict[str, Tensor]:
         """One optimisation step; everything random in it is a function of seed and step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -11,21 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isoscope.blocks import Origins, Place
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.frames import Frames, Planes
 from isoscope.intensity import Intensity
+from isoscope.loading import GIB, size
+from isoscope.shuffling import BlockShuffle, Shuffle
 from isoscope.volume import ArrayVolume, Box, Volume
 
 __all__ = ["Sampler", "held_in_memory", "prefetched"]
 
-_GIB = 2**30
-
 
 def held_in_memory(volumes: Sequence[Volume], gib: float) -> list[Volume]:
     """The same volumes, decoded once if together they fit in `gib`, else as they are."""
-    size = sum(int(np.prod(v.header.shape, dtype=np.int64)) * v.header.dtype.itemsize for v in volumes)
-    if size > gib * _GIB:
+    if size(volumes) > gib * GIB:
         return list(volumes)
     return [ArrayVolume(v.read(Box.whole(v.header.shape)), "TCZYX", v.header) for v in volumes]
 
@@ -43,11 +43,13 @@ class Sampler:
         planes: how frames are cut.
         grey: turn RGB into luminance.
         augmentation: `dihedral` applies one of the eight symmetries of the square.
+        shuffle: how to read a set larger than memory in blocks; none: each patch by itself.
     """
 
     def __init__(
         self, volumes: Sequence[Volume], domain: Domain, *, patch: int, batch: int, seed: int, side: int,
         planes: Planes = "xy", grey: bool = False, augmentation: Literal["none", "dihedral"] = "none",
+        shuffle: Shuffle | None = None,
     ) -> None:  # fmt: skip
         self.frames = [Frames(v, planes, grey) for v in volumes]
         self.intensity = Intensity(domain.limits)
@@ -59,48 +61,73 @@ class Sampler:
                     f"{domain.name}: {f.name} is {f.size[0]} x {f.size[1]} px, smaller than the patch of {patch}; "
                     f"set training.patch={min(f.size) // 8 * 8} or give larger images"
                 )
-        self.ends = np.cumsum([len(f) * self._origins(f) for f in self.frames])
-
-    def _origins(self, f: Frames) -> int:
-        return (f.size[0] - self.patch + 1) * (f.size[1] - self.patch + 1)
+        self.origins = Origins(self.frames, patch)
+        self.blocks = BlockShuffle(self.origins, shuffle, seed, side) if shuffle else None
 
     def place(self, step: int, index: int) -> tuple[int, int, int, int, int]:
         """Where patch `index` of `step` lies: volume, frame, y, x, and its symmetry 0-7."""
         rng = np.random.default_rng([self.seed, self.side, step, index])
-        flat = int(rng.integers(self.ends[-1]))
-        v = int(np.searchsorted(self.ends, flat, side="right"))
-        flat -= int(self.ends[v - 1]) if v else 0
-        f = self.frames[v]
-        frame, origin = divmod(flat, self._origins(f))
-        y, x = divmod(origin, f.size[1] - self.patch + 1)
+        place = self._drawn(step * self.batch + index, rng)
         symmetry = int(rng.integers(8)) if self.augmentation == "dihedral" else 0
-        return v, frame, y, x, symmetry
+        return *place, symmetry
 
-    def patch_at(self, step: int, index: int) -> NDArray[Any]:
-        """One patch [C, p, p] in grey values."""
+    def _drawn(self, number: int, rng: np.random.Generator) -> Place:
+        if self.blocks is not None:
+            return self.blocks.place(number, rng)
+        return self.origins.place(int(rng.integers(len(self.origins))))
+
+    def patch_at(self, step: int, index: int, held: Volume | None = None) -> NDArray[Any]:
+        """One patch [C, p, p] in grey values, read from what is held of its volume, else from the volume itself."""
         v, frame, y, x, symmetry = self.place(step, index)
-        values = self.frames[v].read(frame, slice(y, y + self.patch), slice(x, x + self.patch))
+        values = self.frames[v].read(frame, slice(y, y + self.patch), slice(x, x + self.patch), held)
         values = np.rot90(values, symmetry % 4, axes=(1, 2))
         return values[:, :, ::-1] if symmetry >= 4 else values
 
+    def one(self, step: int, index: int) -> Tensor:
+        """One patch [1, C, patch, patch] of a batch, normalised, whatever is being read for others."""
+        return self._normalised([self.patch_at(step, index)])
+
     def __call__(self, step: int) -> Tensor:
-        """The batch of one step: float32 [batch, C, patch, patch], normalised."""
-        patches = [self.patch_at(step, i).astype(np.float32) for i in range(self.batch)]
-        return self.intensity.normalise(torch.from_numpy(np.stack(patches)))
+        """The batch of one step: float32 [batch, C, patch, patch], normalised. One thread at a time may call."""
+        first = step * self.batch
+        held = (self.blocks.window(first + i) if self.blocks else None for i in range(self.batch))
+        return self._normalised(self.patch_at(step, i, part) for i, part in enumerate(held))
+
+    def _normalised(self, patches: Iterable[NDArray[Any]]) -> Tensor:
+        copies = [p.astype(np.float32) for p in patches]  # one by one: a view would keep its whole block in memory
+        return self.intensity.normalise(torch.from_numpy(np.stack(copies)))
+
+    def close(self) -> None:
+        """Give back memory and threads, if blocks were read; they are taken again when needed."""
+        if self.blocks is not None:
+            self.blocks.close()
 
 
 def prefetched(
-    samplers: Sequence[Sampler], start: int, more: Callable[[int], bool]
+    samplers: Sequence[Sampler], start: int, more: Callable[[int], bool], pin: bool = False
 ) -> Iterator[tuple[int, list[Tensor]]]:
-    """(step, one batch per sampler) while `more(step)`; the next step is read while this one trains."""
-    with ThreadPoolExecutor(1, "isoscope-sampling") as pool:
-        step, ahead = start, None
-        while more(step):
-            ready = ahead or pool.submit(_batches, samplers, step)
-            ahead = pool.submit(_batches, samplers, step + 1)
-            yield step, ready.result()
-            step += 1
+    """(step, one batch per sampler) while `more(step)`; the next step is read while this one trains.
+
+    Args:
+        samplers: of both sides; closed at the end.
+        start: the first step.
+        more: whether there is such a step.
+        pin: keep batches in pinned memory, which CUDA copies from while it computes.
+    """
+    try:
+        with ThreadPoolExecutor(1, "isoscope-sampling") as pool:
+            step, ahead = start, None
+            while more(step):
+                ready = ahead or pool.submit(_batches, samplers, step, pin)
+                ahead = pool.submit(_batches, samplers, step + 1, pin)
+                yield step, ready.result()
+                step += 1
+    finally:
+        for sampler in samplers:
+            sampler.close()
 
 
-def _batches(samplers: Sequence[Sampler], step: int) -> list[Tensor]:
-    return [sampler(step) for sampler in samplers]
+def _batches(samplers: Sequence[Sampler], step: int, pin: bool) -> list[Tensor]:
+    batches = [sampler(step) for sampler in samplers]
+    # in the memory layout of training: another one would be made on the way, in memory that is not pinned
+    return [b.contiguous(memory_format=torch.channels_last).pin_memory() for b in batches] if pin else batches

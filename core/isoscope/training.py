@@ -35,6 +35,8 @@ class Progress:
         losses: the terms of this step, unweighted, by name.
         rate: steps per second of late.
         remaining: seconds to go, estimated.
+        waiting: share of the time of late in which training waited for images, 0 to 1.
+        waited: the same since this sitting's first step.
     """
 
     step: int
@@ -43,6 +45,8 @@ class Progress:
     losses: Mapping[str, float]
     rate: float
     remaining: float
+    waiting: float = 0.0
+    waited: float = 0.0
 
 
 def check_folder(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
@@ -74,7 +78,7 @@ def train(
     recipe: Recipe, source: Sequence[Volume], target: Sequence[Volume], folder: str | Path, *,
     report: Callable[[Progress], None] | None = None, stop: Callable[[], bool] | None = None,
     preview: Callable[[Run, int], None] | None = None, resume: bool = False, overwrite: bool = False,
-    weights: str | Path | None = None,
+    weights: str | Path | None = None, ready: Callable[[Run], None] | None = None,
 ) -> Path:  # fmt: skip
     """Train as the recipe says and leave a model in the run's folder.
 
@@ -89,6 +93,7 @@ def train(
         resume: go on from the newest checkpoint.
         overwrite: replace a run that is there.
         weights: an old run or model, whose generators a new run begins with.
+        ready: called once with the run, before its first step.
 
     Returns:
         The run's folder.
@@ -109,7 +114,10 @@ def train(
             origin.check(folder, source, target, begun=checkpoint.latest(folder / "checkpoints") is not None)
         else:
             _begin(run, source, target, weights)
-        _loop(run, run.restore() if resume else 0, report, stop, preview)
+        start = run.restore() if resume else 0
+        if ready:
+            ready(run)
+        _loop(run, start, report, stop, preview)
     return folder
 
 
@@ -126,7 +134,8 @@ def _progress(run: Run, done: int, losses: Mapping[str, Tensor]) -> Progress:
     values, rate = run.record(done, losses), run.clock.rate(done)
     run.replan(done, rate)
     remaining = (run.pace.total - done) / rate if rate else float("nan")
-    return Progress(done, run.pace.total, run.pace.u(done), values, rate, remaining)
+    waits = run.clock.waiting, run.clock.waited_share
+    return Progress(done, run.pace.total, run.pace.u(done), values, rate, remaining, *waits)
 
 
 def _loop(
@@ -135,7 +144,8 @@ def _loop(
 ) -> None:  # fmt: skip
     finish, every = run.recipe.training.finish, run.recipe.training.checkpoint_every
     losses: Mapping[str, Tensor] = {}
-    for step, batches in prefetched(run.samplers, start, lambda k: k < run.pace.total):
+    pin = run.device.type == "cuda"
+    for step, batches in run.clock.watched(prefetched(run.samplers, start, lambda k: k < run.pace.total, pin)):
         if finish and run.pace.u(step) >= 1 - finish and not run.frozen:
             run.freeze()
         losses = run.step(step, batches)

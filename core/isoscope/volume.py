@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from isoscope.errors import DataError
 
-__all__ = ["AXES", "ArraySink", "ArrayVolume", "Box", "Header", "Layout", "Shape", "Sink", "Volume", "as_tczyx"]
+__all__ = [
+    "AXES", "ArraySink", "ArrayVolume", "Box", "Header", "Layout", "Shape", "Sink", "Volume", "as_tczyx", "layout_of",
+]  # fmt: skip
 
 AXES = "TCZYX"
 Shape = tuple[int, int, int, int, int]
@@ -77,11 +79,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a sink should lay out its bytes.
+    """How an image lies in its file, or how a sink should lay it out.
 
     Attributes:
         shard: the write unit, TCZYX.
-        chunk: the read unit, TCZYX; shards hold whole chunks.
+        chunk: the read unit, TCZYX, which is decoded whole; shards hold whole chunks.
         codec: the compression's name.
         levels: of the pyramid, the full resolution counted: 1 for none; none: until the larger side is at most 256.
     """
@@ -94,7 +96,7 @@ class Layout:
 
 @runtime_checkable
 class Volume(Protocol):
-    """An image that can be read in boxes."""
+    """An image that can be read in boxes. It may offer `layout`, where reading a pixel decodes its whole chunk."""
 
     @property
     def header(self) -> Header:
@@ -102,6 +104,12 @@ class Volume(Protocol):
 
     def read(self, box: Box, /) -> Array:
         """The pixels of `box`, shape `box.shape`, in the file's own dtype and grey values."""
+
+
+def layout_of(volume: Volume) -> Layout | None:
+    """How the volume lies in its file; none where any box costs its own pixels only, or nobody knows."""
+    layout: Layout | None = getattr(volume, "layout", None)
+    return layout
 
 
 @runtime_checkable

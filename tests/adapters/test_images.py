@@ -296,3 +296,8 @@ def test_a_stopped_picture_is_resumed_to_the_same_bytes(tmp_path):
         assert len(todo) == (3 if path.stem == "s" else 1)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "s.png").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "s.png"]
+
+
+def test_a_picture_is_one_chunk(tmp_path):
+    volume = opened(write(tmp_path / "a.png", random((1, 3, 1, 20, 30)), rgb=True))
+    assert volume.layout == Layout((1, 3, 1, 20, 30), (1, 3, 1, 20, 30))

@@ -64,6 +64,13 @@ def test_care_archives_give_a_volume_per_sample(tmp_path, axes, save):
             np.testing.assert_array_equal(volume.read(box), whole(volume)[box.slices])
 
 
+@pytest.mark.parametrize("save", SAVERS)
+def test_packed_samples_are_unpacked_all_together(tmp_path, save):
+    save(tmp_path / "a.npz", X=random((11, 2, 8, 9)), axes="SCYX")
+    packed = Layout((11, 2, 1, 8, 9), (11, 2, 1, 8, 9))
+    assert [v.layout for v in open_one(tmp_path / "a.npz")] == [None if save is np.savez else packed] * 11
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     axes=st.permutations("TCZYX").flatmap(lambda a: st.sampled_from([a, [x for x in a if x in "YX"]])),

@@ -11,8 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from isoscope.sources import open_one
-from isoscope.volume import Header, as_tczyx
+from isoscope.sources import open_one, store_for_writing
+from isoscope.volume import ArrayVolume, Header, as_tczyx
+from isoscope.writing.conversion import plan, run
 from isoscope.writing.whole import write_whole
 from isoscope_terminal import app
 from isoscope_terminal.batch import REPORT
@@ -391,3 +392,48 @@ def test_demo(isoscope, refused, tmp_path, monkeypatch):
     assert "--overwrite" in refused("demo", "--out", out)
     document = json.loads(isoscope("demo", "--out", out, "--minutes", "0.02", "--overwrite", "--json")[1])
     assert set(document["better_than"]) == {"input", "tint", "table"}
+
+
+# --- sets larger than memory
+
+SCARCE = ["--set", "training.ram_gib=0.0008"]
+
+
+def write_large(home, suffix):
+    """Grey in a file of this kind, colour in a small picture."""
+    image = ArrayVolume(np.tile(tissue(0), (32, 20)), "YX")
+    made = plan(image, shard=64, levels=1)
+    run(made, store_for_writing(home / f"grey{suffix}").create(home / f"grey{suffix}", made.header, made.layout))
+    write_whole(home / "colour.png", coloured(tissue(1)), "YXC")
+    return ["--source", home / f"grey{suffix}", "--target", home / "colour.png", "--task", "coloration"]
+
+
+def test_training_from_a_store_larger_than_memory(isoscope, tmp_path):
+    options = [*write_large(tmp_path, ".ome.zarr"), "--preset", "cpu", "--steps", "4", *SETTINGS]
+    code, out, err = isoscope("train", *options, *SCARCE, "--out", tmp_path / "run", "--json")
+    assert code == 0, err
+    assert 0 <= json.loads(out)["waited_for_images"] <= 1
+    assert "source: 0.977 MiB of images, in blocks of" in err
+    assert "target: 0.00458 MiB of images, decoded once into memory" in err
+    assert "  waits " in err
+
+
+def test_a_picture_that_would_be_decoded_again_and_again_is_refused_with_the_remedy(isoscope, tmp_path):
+    options = [*write_large(tmp_path, ".png"), "--preset", "cpu", "--steps", "4", *SETTINGS, "--quiet"]
+    code, out, err = isoscope("train", *options, *SCARCE, "--out", tmp_path / "run")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "expected all, or 40 such blocks, within half of training.ram_gib = 0.0008" in err
+    assert "convert them once with `isoscope convert SOURCE STORES`" in err
+    assert not (tmp_path / "run").exists()
+    assert isoscope("train", *options, "--out", tmp_path / "run")[0] == 0
+
+
+@pytest.mark.parametrize(("waited", "hinted"), [(0.1, False), (0.5, True)])
+def test_much_waiting_is_hinted_at(isoscope, tmp_path, monkeypatch, waited, hinted):
+    monkeypatch.setattr("isoscope.clock.Clock.waited_share", property(lambda _: waited))
+    home = write_images(tmp_path)
+    options = ["--task", "coloration", "--preset", "cpu", "--steps", "2", *SETTINGS, "--out", home / "run", "--quiet"]
+    code, out, _ = isoscope("train", *sides(home), *options)
+    assert code == 0
+    assert ("hint: 50% of the time training waited for images" in out) == hinted

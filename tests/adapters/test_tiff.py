@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 import os
 import pickle
@@ -19,6 +20,7 @@ from isoscope.volume import AXES, Box, Header, Layout
 from isoscope.writing import gathering
 from isoscope_tiff import gate
 from isoscope_tiff import options as tiff_options
+from isoscope_tiff.pixels import Contiguous
 from isoscope_tiff.store import tiff
 
 STORE = tiff()
@@ -222,6 +224,31 @@ def test_pages_in_every_form_are_read_in_boxes(tmp_path, stored, shape, axes, op
     assert whole(volume).dtype.isnative
     box = inner_box(volume.header.shape)
     np.testing.assert_array_equal(volume.read(box), whole(volume)[box.slices])
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize(("stored", "shape", "axes", "options"), PAGES, ids=[p[0] for p in PAGES])
+def test_the_layout_is_what_is_decoded_at_once(tmp_path, stored, shape, axes, options, form):
+    tifffile.imwrite(tmp_path / "a.tif", random(shape, "uint16"), metadata=None, **options, **form)
+    volume = opened(tmp_path / "a.tif")
+    if isinstance(volume._pixels, Contiguous):
+        assert volume.layout is None
+        return
+    decoded = []
+
+    def decode(*given, **more):
+        found = volume_decode(*given, **more)
+        decoded.append(found[0].size)
+        return found
+
+    volume_decode = volume._pixels.decode
+    volume._pixels = dataclasses.replace(volume._pixels, decode=decode)
+    sides = [min(n, m) for n, m in zip(volume.layout.chunk, volume.header.shape, strict=True)]
+    volume.read(Box((0, 0, 0, 0, 0), tuple(sides)))
+    assert sum(decoded) == np.prod(volume.layout.chunk)
+    assert volume.layout.codec == {"zlib": "adobe_deflate"}.get(
+        form.get("compression"), form.get("compression", "none")
+    )
 
 
 @pytest.mark.parametrize("axes", ["TZCYX", "CZYX", "TYX", "ZYXS", "CYXS"])
@@ -569,6 +596,7 @@ def test_a_real_slide_is_read_in_boxes(path):
     with tifffile.TiffFile(path) as tif:
         expected = tif.pages[0].asarray()[1500:1700, 1700:1950]
     np.testing.assert_array_equal(volume.read(box)[0, :, 0].transpose(1, 2, 0), expected)
+    assert volume.layout == Layout((1, 3, 1, 256, 256), (1, 3, 1, 256, 256), "jpeg2000")
 
 
 @pytest.mark.parametrize("path", files("he_wsi_svs", "*.svs"))

@@ -406,6 +406,7 @@ def test_a_plate_is_a_volume_for_every_field(tmp_path, version):
     assert [np.unique(whole(v)).tolist() for v in volumes] == [[0], [1], [10]]
     assert {v.header.shape for v in volumes} == {(1, 2, 1, 4, 5)}
     assert {v.header.pixel_size for v in volumes} == {(1.0, 0.5, 0.25)}
+    assert {v.layout.chunk for v in volumes} == {(1, 1, 1, 4, 5)}
     assert [v.header.name for v in STORE.open(path / "A" / "1")] == ["A1-0", "A1-1"]
     assert STORE.open(path / "B" / "12" / "0")[0].header.shape == (1, 2, 1, 4, 5)
     assert np.unique(whole(pickle.loads(pickle.dumps(volumes[1])))) == [1]

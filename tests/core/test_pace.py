@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isoscope.clock import Clock
 from isoscope.pace import Pace
 
 few = settings(max_examples=20, deadline=None)
@@ -60,3 +61,23 @@ def test_a_run_out_of_time_ends_one_step_from_now(total):
 
 def test_a_fixed_run_is_linear():
     assert [Pace.fixed(4).u(k) for k in range(5)] == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_waiting_counts_from_the_second_batch_on(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("isoscope.clock.time.monotonic", lambda: now[0])
+
+    def batches():
+        for seconds in (50.0, 1.0, 3.0):
+            now[0] += seconds
+            yield seconds
+
+    clock = Clock()
+    assert (clock.waiting, clock.waited_share) == (0.0, 0.0)
+    for step, _ in enumerate(clock.watched(batches())):
+        now[0] += 4.0  # of training
+        clock.rate(step + 1)
+    assert clock.waited == 4.0
+    assert clock.waited_share == 4.0 / 16.0
+    assert clock.waiting == 4.0 / 12.0  # between the first report and the last
+    assert clock.rate(4) > 0

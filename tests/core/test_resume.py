@@ -14,6 +14,7 @@ from isoscope.errors import DataError, Interrupted, TrainingError
 from isoscope.normalisation import layers
 from isoscope.recipe import Recipe
 from isoscope.run import Run
+from isoscope.volume import Layout
 
 STEPS = 12
 FROZEN_FROM = 9
@@ -254,3 +255,56 @@ def test_a_loss_that_becomes_nan_ends_the_run_and_keeps_the_last_good_checkpoint
     wild = recipe.replaced(method={"rate": 1e38}, training={"checkpoint_every": 1})
     with pytest.raises(TrainingError, match=r"became .*; (the last good|there is no) checkpoint.*method\.rate"):
         training.train(wild, source, target, tmp_path / "run")
+
+
+# --- sets larger than memory
+
+
+@pytest.fixture(scope="module")
+def large(blobs):
+    """Images of which 32 blocks and not more fit into the memory of `streaming`, side by side."""
+    noisy = [blobs(seed, size=(400, 300), noise=12.0, name=f"noisy{seed}") for seed in range(2)]
+    return noisy, [blobs(seed + 10, size=(400, 300), name=f"clean{seed}") for seed in range(2)]
+
+
+@pytest.fixture(scope="module")
+def streaming(recipe):
+    return recipe.replaced(training={"ram_gib": 4.2e-4, "augmentation": "dihedral"})
+
+
+@pytest.mark.parametrize("stop", [1, 5, 8])
+def test_a_run_on_blocks_resumes_to_the_bit(tmp_path, streaming, large, stop):
+    straight = training.train(streaming, *large, tmp_path / "straight")
+    assert all(last(straight)[1]["order"])
+    done = iter(range(1, STEPS + 1))
+    with pytest.raises(Interrupted):
+        training.train(streaming, *large, tmp_path / "run", stop=lambda: next(done) == stop)
+    training.train(streaming, *large, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", straight)
+
+
+def test_a_run_reads_sets_larger_than_its_memory_in_blocks(tmp_path, streaming, large):
+    one = Run(streaming, *large, tmp_path)
+    assert all(s.blocks for s in one.samplers)
+    assert ["in blocks of 32 x 32 px" in line for line in one.supply.reading] == [True, True]
+
+
+def test_stores_that_were_chunked_anew_are_refused(tmp_path, streaming, large):
+    class Chunked:
+        layout = Layout((1, 1, 1, 40, 40), (1, 1, 1, 40, 40))
+
+        def __init__(self, volume):
+            self.header, self.read = volume.header, volume.read
+
+    folder = training.train(streaming.replaced(training={"steps": 1}), *large, tmp_path / "run")
+    anew = [Chunked(v) for v in large[0]]
+    with pytest.raises(DataError, match=r"^got images that lie otherwise on disk.*expected.*give the same stores"):
+        training.train(streaming, anew, large[1], folder, resume=True)
+
+
+def test_a_run_says_how_long_it_waited(tmp_path, streaming, large):
+    seen, ready = [], []
+    training.train(streaming, *large, tmp_path / "run", report=seen.append, ready=ready.append)
+    assert [run.supply.reading for run in ready] == [ready[0].supply.reading]
+    assert all(0 <= p.waiting <= 1 and 0 <= p.waited <= 1 for p in seen)
+    assert ready[0].clock.waited > 0

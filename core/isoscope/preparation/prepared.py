@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from isoscope.preparation.section import Background, Preparation
 from isoscope.preparation.staining import stained
-from isoscope.volume import Box, Header, Volume
+from isoscope.volume import Box, Header, Layout, Volume, layout_of
 
 __all__ = ["PreparedVolume", "prepared"]
 
@@ -36,6 +36,11 @@ class PreparedVolume:
     def header(self) -> Header:
         """What the volume says of itself, but for the type."""
         return self._header
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the images lie on disk."""
+        return layout_of(self._volume)
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The prepared pixels of a box."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from isoscope.errors import DataError
 from isoscope.preparation.section import Stain
 from isoscope.preparation.stain import Method, Numbers, measure, median, moved
-from isoscope.volume import Box, Header, Volume
+from isoscope.volume import Box, Header, Layout, Volume, layout_of
 
 __all__ = ["StainedVolume", "stained", "with_reference"]
 
@@ -97,6 +97,11 @@ class StainedVolume:
     def header(self) -> Header:
         """What the volume says of itself, but for the type."""
         return self._header
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the image lies on disk."""
+        return layout_of(self._volume)
 
     def read(self, box: Box, /) -> NDArray[Any]:
         """The pixels of a box in the other stain; all colours are needed to know each."""

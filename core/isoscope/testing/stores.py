@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from isoscope.errors import DataError
 from isoscope.kinds import Store
 from isoscope.testing.examples import require
-from isoscope.volume import Box, Header, Layout, Shape, Sink
+from isoscope.volume import Box, Header, Layout, Shape, Sink, layout_of
 
 __all__ = ["check_store"]
 
@@ -65,6 +65,9 @@ def _check_read(store: Store, path: Path, header: Header, values: NDArray[Any]) 
         require(got == want, f"{path.name}: {name} came back as {got}, was {want}")
     sized = found.pixel_size is None or np.allclose(found.pixel_size[1:], _PIXEL[1:])
     require(sized, f"{path.name}: pixel size came back as {found.pixel_size}, was {_PIXEL}")
+    layout = layout_of(volumes[0])
+    known = layout is None or (len(layout.chunk) == 5 and min(layout.chunk) > 0)
+    require(known, f"{path.name}: layout is {layout}; expected a chunk of five lengths, TCZYX, or none")
     for box in (Box.whole(header.shape), Box((0, 0, 0, 5, 30), (1, 1, 1, 36, 53))):
         same = np.array_equal(volumes[0].read(box), values[box.slices])
         require(same, f"{path.name}: grey values in {box} came back changed")

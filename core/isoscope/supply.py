@@ -1,0 +1,90 @@
+"""What a run learns from: a sampler of patches for each side, over images in memory or on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isoscope.domain import Domain
+from isoscope.frames import Frames, Planes
+from isoscope.loading import described, plan
+from isoscope.preparation.prepared import prepared
+from isoscope.recipe import Recipe
+from isoscope.sampling import Sampler, held_in_memory
+from isoscope.shuffling import Shuffle
+from isoscope.volume import Volume
+
+__all__ = ["Supply", "supply"]
+
+_CALIBRATION_SIDE = 10
+"""Added to a sampler's side, so that calibration patches are a stream of their own."""
+_SIDES = ("source", "target")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """The patches of a run; all lists have an entry for the source and one for the target.
+
+    Attributes:
+        training: draw the batches.
+        calibration: draw the patches that statistics are taken from.
+        reading: how the images reach training, in words.
+        order: what decides which patches come together beside the seed, JSON-serialisable.
+    """
+
+    training: Sequence[Sampler]
+    calibration: Sequence[Sampler]
+    reading: Sequence[str]
+    order: Sequence[dict[str, Any] | None]
+
+
+def supply(
+    recipe: Recipe, domains: Sequence[Domain], source: Sequence[Volume], target: Sequence[Volume], matched: bool
+) -> Supply:
+    """Decide how both sides are read, and decode what fits into memory.
+
+    Args:
+        recipe: settled.
+        domains: source and target, resolved.
+        source: images of domain A.
+        target: images of domain B.
+        matched: draw equal places from both.
+
+    Raises:
+        DataError: for images that are smaller than a patch, or too large to be read as they are.
+    """
+    t, declared = recipe.training, (recipe.source, recipe.target)
+    planes: tuple[Planes, Planes] = (recipe.output.planes, "xy")
+    # prepared before they are held, so that what is held is not prepared again for every patch
+    ready = [prepared(volumes, d.prepare) for volumes, d in zip((source, target), declared, strict=True)]
+    frames = [[Frames(v, planes[side], declared[side].grey) for v in ready[side]] for side in (0, 1)]
+    shuffles = _shuffles(frames, t.patch, t.ram_gib, matched)
+    reading = [f"{_SIDES[side]}: {described(shuffles[side], frames[side])}" for side in (0, 1)]
+    for line in reading:
+        _log.info("%s", line)
+    held = [held_in_memory(ready[side], t.ram_gib / 2) if shuffles[side] is None else ready[side] for side in (0, 1)]
+
+    def sampler(side: int, offset: int, batch: int, shuffle: Shuffle | None) -> Sampler:
+        return Sampler(
+            held[side], domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],
+            side=offset if matched else offset + side, grey=declared[side].grey, augmentation=t.augmentation,
+            shuffle=shuffle,
+        )  # fmt: skip
+
+    return Supply(
+        [sampler(side, 0, t.batch, shuffles[side]) for side in (0, 1)],
+        # few, and seldom: not worth a memory full of blocks
+        [sampler(side, _CALIBRATION_SIDE, t.calibration, None) for side in (0, 1)],
+        reading,
+        [how.facts if how else None for how in shuffles],
+    )
+
+
+def _shuffles(frames: Sequence[Sequence[Frames]], patch: int, gib: float, matched: bool) -> list[Shuffle | None]:
+    """How each side is read; equal places can be drawn only by equal plans."""
+    if matched:
+        return [plan(frames, patch, gib, "source")] * 2
+    return [plan([side], patch, gib, name) for side, name in zip(frames, _SIDES, strict=True)]
