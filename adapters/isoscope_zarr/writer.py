@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from isoscope.errors import DataError, blame, refusal
 from isoscope.volume import Box, Header, Layout
 from isoscope.writing.draft import Draft
 from isoscope.writing.ledger import keep
-from isoscope_zarr.describing import Window, describe
+from isoscope_zarr.describing import describe
 from isoscope_zarr.encoding import Level, Version
 from isoscope_zarr.node import read_node
 from isoscope_zarr.pyramid import build, levels
+from isoscope_zarr.rendering import seen, windows
 
 __all__ = ["LEDGER", "ZarrSink"]
 
@@ -64,7 +64,7 @@ class ZarrSink:
         self._check_box(full, box, values)
         with blame(self._path, "cannot be written", _REMEDY):
             files = full.encode(box, values)
-            self._draft.ledger.put(full.part(box), files, first_channel=box.start[1], seen=_seen(values))
+            self._draft.ledger.put(full.part(box), files, first_channel=box.start[1], seen=seen(values))
             self._draft.beat()
 
     def _check_box(self, full: Level, box: Box, values: NDArray[Any]) -> None:
@@ -106,8 +106,8 @@ class ZarrSink:
         ledger, full = self._draft.ledger, self._levels[0]
         build(self._levels, ledger, self._draft.beat)
         markers = (ledger.marker(full.part(box)) for box in full.boxes())
-        windows = _windows(self._header, [marker for marker in markers if marker])
-        self._keep([describe(self._header, self._levels, windows)])
+        found = windows(self._header.shape[1], [marker for marker in markers if marker])
+        self._keep([describe(self._header, self._levels, found)])
         ledger.close(LEDGER, [level.part(box) for level in self._levels for box in level.boxes()])
 
     def abort(self) -> None:
@@ -132,23 +132,6 @@ def _identity(made: tuple[Level, ...]) -> dict[str, Any]:
         "shape": full.shape, "dtype": str(full.dtype), "shard": full.shard, "chunk": full.chunk,
         "codec": full.codec, "levels": len(made), "version": full.version,
     }  # fmt: skip
-
-
-def _seen(values: NDArray[Any]) -> list[Window | None]:
-    """Each channel's range of grey values, so that viewers open the image at a sane contrast."""
-    low, high = (reduce(values, axis=(0, 2, 3, 4)) for reduce in (np.fmin.reduce, np.fmax.reduce))
-    ranges = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
-    return [(a, b) if np.isfinite(b - a) else None for a, b in ranges]
-
-
-def _windows(header: Header, markers: list[dict[str, Any]]) -> list[Window]:
-    """The range of each channel over all shards; 0 to 1 where nothing finite was seen."""
-    found: list[list[Window]] = [[] for _ in range(header.shape[1])]
-    for marker in markers:
-        for channel, window in enumerate(marker["seen"], marker["first_channel"]):
-            if window:
-                found[channel].append(tuple(window))
-    return [(min(a for a, _ in w), max(b for _, b in w)) if w else (0.0, 1.0) for w in found]
 
 
 def _checked(path: Path, header: Header) -> Header:

@@ -242,7 +242,7 @@ def test_a_kill_while_closing_is_resumed(tmp_path, monkeypatch, moment):
     straight = contents(write(tmp_path / "s.zarr", array))
     sink = begin(tmp_path / "a.zarr", array)
     fill(sink, array)
-    ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer._windows", "isoscope.writing.ledger.write_text",
+    ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer.windows", "isoscope.writing.ledger.write_text",
             "isoscope.writing.ledger.shutil.rmtree", "isoscope.writing.draft.Draft.publish",
             "isoscope.writing.draft.sync_folder"]  # fmt: skip
     with monkeypatch.context() as patched:
@@ -263,7 +263,7 @@ def test_damaged_pyramid_parts_are_made_again(tmp_path, monkeypatch):
     sink = begin(tmp_path / "a.zarr", array)
     fill(sink, array)
     with monkeypatch.context() as patched:
-        patched.setattr("isoscope_zarr.writer._windows", lambda *_: 1 / 0)
+        patched.setattr("isoscope_zarr.writer.windows", lambda *_: 1 / 0)
         with pytest.raises(DataError):
             sink.close()
     sink.abort()
