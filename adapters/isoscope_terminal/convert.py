@@ -16,6 +16,7 @@ from isoscope_terminal.batch import Progress, Stop, Tidy, Work, run_all, summary
 from isoscope_terminal.crops import parsed
 from isoscope_terminal.outputs import Item, check_places, finished, opened, place
 from isoscope_terminal.readers import Reading, reads
+from isoscope_terminal.versions import OmeZarr, check_version, store_for
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class _Task:
     conversion: Conversion
     out: Path
     files: tuple[Path, ...]
+    ome_zarr: str | None
 
 
 @reads()
@@ -57,6 +59,7 @@ def convert(
     downsample: Annotated[int, typer.Option(metavar="N", min=1, help="Average squares of N x N pixels.")] = 1,
     levels: Annotated[int | None, typer.Option(metavar="N", min=1, help="Of the pyramid; 1: none.")] = None,
     codec: Annotated[str, typer.Option(help="Compression of OME-Zarr: zstd, blosc, gzip or none.")] = "zstd",
+    ome_zarr: OmeZarr = None,
     workers: Annotated[int, typer.Option(min=1, help="Shards in hand at the same time.")] = 2,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -71,7 +74,7 @@ def convert(
         raise DataError(f"got only {paths[0]}; expected inputs and, last, an output; add the output")
     inputs, out = paths[:-1], Path(paths[-1])
     wishes = {"dtype": _type(dtype), "grey": grey, "downsample": downsample, "levels": levels, "codec": codec}
-    tasks = _prepared(inputs, out, to, reading, crop, stack, wishes)
+    tasks = _prepared(inputs, out, to, reading, crop, stack, ome_zarr, wishes)
     check_places([t.out for t in tasks], [t.item for t in tasks], overwrite, resume)
     reports = [_facts(task) for task in tasks]
     works = [
@@ -99,6 +102,7 @@ def _prepared(
     reading: Reading,
     crop: str | None,
     stack: str | None,
+    ome_zarr: str | None,
     wishes: dict[str, Any],
 ) -> list[_Task]:
     """Every image with what will be done to it and its output."""
@@ -110,7 +114,8 @@ def _prepared(
         items, files = [_stacked(items, stack)], [tuple(item.path for item in items)]
     plans = [plan(i.volume, crop=parsed(crop, i.volume.header) if crop else None, **wishes) for i in items]
     places = place(items, plans, out, f".{to.lstrip('.')}")
-    return [_Task(*parts) for parts in zip(items, plans, places, files, strict=True)]
+    check_version(ome_zarr, places)
+    return [_Task(*parts, ome_zarr) for parts in zip(items, plans, places, files, strict=True)]
 
 
 def _stacked(items: Sequence[Item], axis: str) -> Item:
@@ -134,11 +139,10 @@ def _run(task: _Task, reading: Reading, workers: int, resume: bool, progress: Pr
     Raises:
         Interrupted: after Ctrl-C.
     """
-    from isoscope.sources import store_for_writing
     from isoscope.writing.conversion import run
     from isoscope.writing.ledger import identity
 
-    made, store = task.conversion, store_for_writing(task.out)
+    made, store = task.conversion, store_for(task.out, task.ome_zarr)
     fingerprint = made.fingerprint(content=[identity(path) for path in task.files], read_as=reading.facts())
     sink = store.create(task.out, made.header, made.layout, fingerprint=fingerprint, resume=resume)
     first = next(made.boxes())

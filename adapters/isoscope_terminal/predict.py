@@ -16,6 +16,7 @@ from isoscope_terminal.facts import counted
 from isoscope_terminal.outputs import Item, check_places, finished, opened, place
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.tiles import counting
+from isoscope_terminal.versions import OmeZarr, check_version, store_for
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class _Task:
     item: Item
     plan: Plan
     out: Path
+    ome_zarr: str | None
 
 
 @reads()
@@ -46,6 +48,7 @@ def predict(
         int | None, typer.Option(min=1, help="Side of a tile's kept core in px; the picture is the same.")
     ] = None,
     tiling: Annotated[str | None, typer.Option(help="How tiles meet: overlap, feathered, …")] = None,
+    ome_zarr: OmeZarr = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -57,7 +60,7 @@ def predict(
     """
     voice = Voice(as_json)
     options.either(resume=resume, overwrite=overwrite)
-    model, tasks = _prepared(run, inputs, out, reading, direction, tile, tiling)
+    model, tasks = _prepared(run, inputs, out, reading, direction, tile, tiling, ome_zarr)
     check_places([t.out for t in tasks], [t.item for t in tasks], overwrite, resume)
     reports = [_facts(task) for task in tasks]
     document = {"run": str(run), "dry_run": dry_run, "images": reports}
@@ -71,8 +74,9 @@ def predict(
 
 
 def _prepared(
-    run: Path, inputs: list[str], out: Path, reading: Reading, direction: str, tile: int | None, tiling: str | None
-) -> tuple[Model, list[_Task]]:
+    run: Path, inputs: list[str], out: Path, reading: Reading, direction: str, tile: int | None, tiling: str | None,
+    ome_zarr: str | None,
+) -> tuple[Model, list[_Task]]:  # fmt: skip
     """The model, and every image with its plan and its output."""
     from isoscope import inference, kinds
 
@@ -81,8 +85,9 @@ def _prepared(
     items = opened(inputs, reading)
     model = inference.load(run, cast("Direction", direction)).model
     plans = [inference.plan(model, item.volume, tile=tile, tiling=tiling) for item in items]
-    places = place(items, plans, out)
-    return model, [_Task(*parts) for parts in zip(items, plans, places, strict=True)]
+    places = place(items, plans, out, ".ome.zarr" if ome_zarr else None)
+    check_version(ome_zarr, places)
+    return model, [_Task(*parts, ome_zarr) for parts in zip(items, plans, places, strict=True)]
 
 
 def _facts(task: _Task) -> dict[str, Any]:
@@ -124,9 +129,8 @@ def _stream(task: _Task, model: Model, tiles: int, resume: bool, progress: Progr
         Interrupted: after Ctrl-C.
     """
     from isoscope.inference import stream
-    from isoscope.sources import store_for_writing
 
-    store = store_for_writing(task.out)
+    store = store_for(task.out, task.ome_zarr)
     sink = store.create(
         task.out, task.plan.header, task.plan.layout, fingerprint=_fingerprint(task, model), resume=resume
     )
