@@ -63,7 +63,7 @@ def _spread(images: Tensor, c0: Tensor, c1: Tensor) -> Tensor:
 
 def _matched(clean: Tensor, noisy: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """Gain and offset that carry the grey-value distribution of clean images to that of noisy ones, both smoothed."""
-    steps = torch.linspace(0.02, 0.98, 49)
+    steps = torch.linspace(0.02, 0.98, 49, device=clean.device)
     x, y = (
         torch.quantile(smooth(t, sigma).flatten()[:: max(1, t.numel() // 1_000_000)], steps) for t in (clean, noisy)
     )

@@ -106,7 +106,7 @@ def test_the_version_of_ome_zarr_can_be_chosen_and_is_kept_by_resuming(isoscope,
     assert isoscope("convert", stack, out, "--overwrite")[0] == 0
     assert version_of(out) == "0.5"
     assert isoscope("convert", images, tmp_path / "many", "--ome-zarr", "0.4")[0] == 0
-    assert {version_of(path) for path in (tmp_path / "many").iterdir()} == {"0.4"}
+    assert {version_of(path) for path in (tmp_path / "many").glob("*.zarr")} == {"0.4"}
 
 
 @pytest.mark.parametrize(
