@@ -88,7 +88,7 @@ def test_opening_everything_keeps_the_order(folder):
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("none.dot", r"^nothing at .*none\.dot; expected a file, a store, a folder or a quoted glob$"),
+        ("none.dot", r"^nothing at .*none\.dot; expected a file, a store, a folder, a CSV or a quoted glob$"),
         ("*.png", r"^nothing at .*\*\.png; expected"),
         ("empty", r"^.*empty holds no image that we read \(0 entries\); expected \.dot$"),
         ("notes.txt", r"notes\.txt is not an image that we read; expected \.dot$"),
