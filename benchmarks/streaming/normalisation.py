@@ -45,7 +45,8 @@ def _sets(task: str) -> dict[str, list[Volume]]:
     return {name: open_all(str(home / pattern)) for name, pattern in names.items()}
 
 
-def _trained(task: str, sets: dict[str, list[Volume]], finish: float, args: argparse.Namespace, home: Path) -> Path:
+def _trained(task: str, sets: dict[str, list[Volume]], finish: float, args: argparse.Namespace) -> Path:
+    """A run, gone on with where an earlier call stopped."""
     full = "full" in args.networks and args.device == "cuda"
     user: dict[str, Any] = {
         "method": {"forward": _RESNET if full else _UNET},
@@ -55,8 +56,9 @@ def _trained(task: str, sets: dict[str, list[Volume]], finish: float, args: argp
         "output": {"dtype": "float32"},
     }  # fmt: skip
     recipe = propose(sets["source"], sets["target"], task=task, preset="cpu", user=user).recipe
-    folder = home / f"{task}-{finish}"
-    training.train(recipe, sets["source"], sets["target"], folder)
+    folder: Path = args.out / "normalisation-runs" / f"{task}-{finish}"
+    begun = (folder / "recipe.yaml").exists()
+    training.train(recipe, sets["source"], sets["target"], folder, resume=begun)
     return folder
 
 
@@ -100,12 +102,12 @@ def _rows(task: str, finish: str, run: Path, sets: dict[str, list[Volume]], devi
     return rows
 
 
-def measured(args: argparse.Namespace, home: Path) -> list[dict[str, Any]]:
+def measured(args: argparse.Namespace, _: Path) -> list[dict[str, Any]]:
     """A row per task, training, mode and tile."""
     rows = []
     for task in ("coloration", "denoise"):
         sets = _sets(task)
         for finish, part in _FINISH.items():
-            run = _trained(task, sets, part, args, home)
+            run = _trained(task, sets, part, args)
             rows += _rows(task, finish, run, sets, args.device)
     return rows
