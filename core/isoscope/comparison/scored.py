@@ -14,7 +14,7 @@ from isoscope.durable import read_json, write_json
 
 __all__ = ["Scored", "digest", "folder_name"]
 
-FORMAT = 1
+_FORMAT = 1
 """Raised when scores or predictions would come out otherwise."""
 
 
@@ -55,7 +55,7 @@ class Scored:
         home = path.parent
         predictions = [str(Path(p).relative_to(home)) for p in self.predictions]
         run = self.run and str(Path(self.run).relative_to(home))
-        write_json(path, {"format": FORMAT, **asdict(self), "predictions": predictions, "run": run})
+        write_json(path, {"format": _FORMAT, **asdict(self), "predictions": predictions, "run": run})
 
     @classmethod
     def read(cls, path: Path) -> Scored | None:
@@ -63,7 +63,7 @@ class Scored:
         try:
             facts = read_json(path)
             predictions = [path.parent / name for name in facts["predictions"]]
-            if facts.pop("format") != FORMAT or not all(p.exists() for p in predictions):
+            if facts.pop("format") != _FORMAT or not all(p.exists() for p in predictions):
                 return None
             facts |= {name: tuple(facts[name]) for name in ("images", "data_range")}
             facts["run"] = facts["run"] and str(path.parent / facts["run"])
@@ -74,7 +74,7 @@ class Scored:
 
 def digest(settings: Mapping[str, Any]) -> str:
     """A short hash of settings: whatever has other ones is another arm."""
-    text = json.dumps({"format": FORMAT, **settings}, sort_keys=True, default=str)
+    text = json.dumps({"format": _FORMAT, **settings}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
