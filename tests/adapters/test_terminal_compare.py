@@ -12,26 +12,17 @@ from isoscope.writing.whole import write_whole
 from isoscope_terminal.drawing import draw
 from isoscope_terminal.standings import standings
 
-TINY = [
-    "training.patch=24", "training.batch=1", "training.calibration=2", "method.forward.width=2",
-    "method.forward.depth=1", "method.discriminator.width=2",
-]  # fmt: skip
-SETTINGS = [part for item in TINY for part in ("--set", item)]
+TINY = {
+    "training.patch": 24, "training.batch": 1, "training.calibration": 2, "method.forward.width": 2,
+    "method.forward.depth": 1, "method.discriminator.width": 2,
+}  # fmt: skip
+SETTINGS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def spots(seed, noise, size=(40, 40)):
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: size[0], : size[1]]
-    image = np.full(size, 30.0)
-    for cy, cx in rng.uniform(0, size, (8, 2)):
-        image += 120 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 12)
-    return np.clip(image + np.random.default_rng(seed + 100).normal(0, noise, size), 0, 255).astype(np.uint8)
-
-
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, spots):
     """Folders of a split: noisy, clean, test inputs and truths, pairs."""
     for name, seeds, noise in (
         ("noisy", (0, 1), 15), ("clean", (10, 11), 0), ("test", (20, 21), 15), ("truth", (20, 21), 0),
@@ -107,7 +98,7 @@ def test_what_cannot_be_compared_is_refused(refused, home, monkeypatch, more, re
     assert said in refused(*arguments(home, *more, recipes=recipes))
 
 
-def test_a_test_image_that_was_learned_from_is_refused(refused, home):
+def test_a_test_image_that_was_learned_from_is_refused(refused, home, spots):
     write_whole(home / "clean" / "21.tif", spots(21, 0))
     assert "21 of --test-truth is 21 of --target too" in refused(*arguments(home))
 
