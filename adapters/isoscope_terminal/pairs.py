@@ -12,8 +12,9 @@ import typer
 
 from isoscope.errors import DataError
 from isoscope_terminal import options
-from isoscope_terminal.batch import Progress, Stop, Tidy, Work, run_all, summary
+from isoscope_terminal.batch import Progress, Stop, Work, run_all, summary
 from isoscope_terminal.inputs import Failed, Item, opened, planned
+from isoscope_terminal.making import converted, predicted
 from isoscope_terminal.outputs import check_places, check_writable, finished
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
@@ -139,22 +140,15 @@ def _make(pair: _Pair, resume: bool, progress: Progress, stop: Stop) -> dict[str
     Raises:
         Interrupted: after Ctrl-C.
     """
-    from isoscope.inference import create, stream
-    from isoscope.sources import store_for_writing
-    from isoscope.writing.conversion import run
     from isoscope.writing.ledger import identity
 
     if not finished(pair.target, resume):
-        fingerprint = pair.copy.fingerprint(content=identity(pair.item.path))
-        store = store_for_writing(pair.target)
-        sink = store.create(
-            pair.target, pair.copy.header, pair.copy.layout, fingerprint=fingerprint, resume=resume
-        )  # fmt: skip
-        run(pair.copy, Tidy(sink, next(pair.copy.boxes())), stop=stop)
+        converted(pair.copy, pair.target, resume, _unsaid, stop, content=identity(pair.item.path))
     if finished(pair.source, resume):
-        return {"clipped_fraction": 0.0}
-    sink = Tidy(create(pair.plan, resume=resume), pair.plan.jobs[0].box)
-    tally = stream(
-        pair.plan, pair.model, pair.item.volume, sink, progress=lambda done, _: progress(done), stop=stop
-    )  # fmt: skip
+        return {"clipped_fraction": None}
+    tally = predicted(pair.plan, pair.model, pair.item.volume, resume, progress, stop)
     return {"clipped_fraction": tally.clipped / max(1, tally.pixels)}
+
+
+def _unsaid(_done: int) -> None:
+    """Copying is a small part of the work."""
