@@ -133,8 +133,8 @@ def _say(voice: Voice, sets: ImageSets, entrants: Sequence[Entrant], out: Path) 
 
 
 def _offered(names: Iterable[str], sets: ImageSets) -> str:
-    how = "tuned on the pairs" if sets.pairs else "with default parameters: there are no pairs to tune them on"
-    return f"baselines: {', '.join(names) or 'none fits these channels'}; filters {how}"
+    how = "filters are tuned on the pairs" if sets.pairs else "there are no pairs to tune filters on"
+    return f"baselines: {', '.join(names) or 'none fits these channels'}; {how}"
 
 
 @dataclass(slots=True)

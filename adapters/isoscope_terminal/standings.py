@@ -14,7 +14,7 @@ _FEW = 5
 """Test images below which an interval says little."""
 _COLUMNS = {
     "psnr_affine": ("PSNR affine", 2), "ssim_affine": ("SSIM affine", 3), "psnr": ("PSNR", 2), "ssim": ("SSIM", 3),
-    "nrmse": ("NRMSE", 3), "pearson": ("Pearson", 3), "chroma_rmse": ("chroma RMSE", 2),
+    "nrmse": ("NRMSE", 3), "pearson": ("Pearson", 3), "chroma_rmse": ("chroma", 2),
 }  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def standings(document: dict[str, Any], rgb: bool) -> tuple[list[str], list[list
     shown = {key: column for key, column in _COLUMNS.items() if any(key in arm["mean"] for arm in document["arms"])}
     reference = document["reference"]
     columns = ["arm", *(_headed(key, main, name) for key, (name, _) in shown.items())]
-    columns += ["radial power ratio", f"{shown[main][0]} − {reference}", "min"]
+    columns += ["power ratio", f"{shown[main][0]} − {reference}", "min"]
     rows = [_row(arm, shown, main, reference) for arm in document["arms"]]
     return columns, rows, list(_notes(document))
 
@@ -67,8 +67,8 @@ def _notes(document: dict[str, Any]) -> Iterator[str]:
     low, high = document["data_range"]
     yield (
         f"means over {counted(images, 'test image')} and {counted(most, 'seed')}; data range {low:g} to {high:g}; "
-        f"affine: after one positive fit per image and channel; radial power ratio: lowest and highest up to half of "
-        f"Nyquist, 1 is right"
+        f"affine: after one positive fit per image and channel; chroma: RMSE of colour alone in grey values; power "
+        f"ratio: lowest and highest radial power over the truth's up to half of Nyquist, 1 is right"
     )
     if images < _FEW:
         yield f"intervals over {counted(images, 'image')} say little: test on more"
