@@ -38,9 +38,6 @@ class _Pair:
     source: Path
     target: Path
 
-    def outputs(self) -> tuple[Path, Path]:
-        return self.source, self.target
-
 
 @reads()
 def pairs(
@@ -116,8 +113,10 @@ def _pair(item: Item, model: Model, out: Path, name: str) -> _Pair:
 def _check_twice(made: Sequence[_Pair]) -> None:
     seen: dict[Path, Path] = {}
     for pair in made:
-        if (first := seen.setdefault(pair.source, pair.item.path)) != pair.item.path:
-            raise DataError(f"{first} and {pair.item.path} would both become {pair.source.name}; make them one by one")
+        if pair.source in seen:
+            both = f"{seen[pair.source]} and {pair.item.path}"
+            raise DataError(f"{both} would both become {pair.source.name}; expected other names; make them one by one")
+        seen[pair.source] = pair.item.path
 
 
 def _facts(pair: _Pair) -> dict[str, Any]:
@@ -130,7 +129,7 @@ def _facts(pair: _Pair) -> dict[str, Any]:
 
 def _work(pair: _Pair, report: dict[str, Any], resume: bool) -> Work:
     tiles = sum(map(pair.plan.tiles, pair.plan.jobs))
-    there = all(finished(path, resume) for path in pair.outputs())
+    there = finished(pair.source, resume) and finished(pair.target, resume)
     return Work(report["name"], pair.source, tiles, partial(_make, pair, resume), there)
 
 

@@ -121,6 +121,12 @@ def test_an_image_that_does_not_fit_stops_only_itself(isoscope, home, spots, tmp
     assert (tmp_path / "p" / "source" / "c0.ome.zarr").exists()
 
 
+def test_images_that_would_get_one_name_are_refused(refused, home, spots, tmp_path):
+    write_whole(tmp_path / "other" / "c0.tif", spots(3))
+    inputs = [home / "clean" / "c0.tif", tmp_path / "other" / "c0.tif"]
+    assert "would both become c0.ome.zarr" in refused("pairs", home / "run", *inputs, "--out", tmp_path / "p")
+
+
 def test_a_way_back_that_draws_nothing_makes_one_pair_of_each(isoscope, refused, spots, tmp_path):
     colour = np.stack([spots(1), spots(1) // 2, spots(1) // 3], -1)
     write_whole(tmp_path / "grey.png", spots(0))
