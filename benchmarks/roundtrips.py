@@ -1,4 +1,4 @@
-"""Carry every image set through file -> OME-Zarr -> OME-TIFF -> OME-Zarr, and ask others what they make of each step.
+"""Carry every image set through file -> OME-Zarr 0.5 -> OME-TIFF -> OME-Zarr 0.4, and ask others about each step.
 
     python benchmarks/roundtrips.py
     python benchmarks/roundtrips.py --json
@@ -6,9 +6,9 @@
 Data: $ISOSCOPE_TEST_DATA (default ../shared/data): two files per set and format, the first and the last; all of
 neubias_misc and readers_odd_formats. Each is converted as `isoscope convert` does, in a scratch folder that is removed.
 After every step values, shape, type, axes, pixel size, channel names, colours and notes are held against the file we
-began with. Types that OME-TIFF has no name for must be refused there and go by plain TIFF. Judges: ome-zarr-models
-validates every store, ome-zarr-py opens it, ome-types and tifffile the OME-TIFF; the values that they read must be
-those of the file too. Needs `pip install ome-zarr ome-types lxml ome-zarr-models`.
+began with. Types that OME-TIFF has no name for must be refused there and go by plain TIFF. Judges: isoscope verify and
+ome-zarr-models check every store, ome-zarr-py and napari open it, ome-types and tifffile the OME-TIFF; the values that
+they read must be those of the file too. Needs `pip install -e '.[dev,judges]' ome-types lxml`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from isoscope.volume import AXES, Box, Header, Volume
 DATA = Path(os.environ.get("ISOSCOPE_TEST_DATA", "../shared/data"))
 ODD = "readers_odd_formats"
 ALL_OF = (ODD, "neubias_misc")
-STEPS = (".ome.zarr", ".ome.tif", ".ome.zarr")
+STEPS = ((".ome.zarr", None), (".ome.tif", None), (".ome.zarr", {"version": "0.4"}))
 OME = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64")
 SAME = ("shape", "dtype", "axes", "pixel_size", "unit", "channels", "rgb", "attributes")
 Array = NDArray[Any]
@@ -53,15 +53,15 @@ def chosen(root: Path) -> Iterator[tuple[str, Path]]:
         yield from ((name, p) for p in (paths if name.startswith(ALL_OF) else dict.fromkeys([paths[0], paths[-1]])))
 
 
-def converted(path: Path, out: Path) -> Volume:
-    """What `isoscope convert PATH OUT` leaves behind."""
+def converted(path: Path, out: Path, wish: dict[str, Any] | None) -> Volume:
+    """What `isoscope convert PATH OUT` leaves behind; with a wish, in the version that --ome-zarr asks for."""
     from isoscope.writing.conversion import plan, run
     from isoscope.writing.ledger import identity
 
     (volume,) = open_one(path)
     made = plan(volume)
     fingerprint = made.fingerprint(content=identity(path), read_as={})
-    run(made, store_for_writing(out).create(out, made.header, made.layout, fingerprint=fingerprint))
+    run(made, store_for_writing(out, wish).create(out, made.header, made.layout, fingerprint=fingerprint))
     (written,) = open_one(out)
     return written
 
@@ -108,12 +108,38 @@ def by_models(store: Path, _: Header) -> None:
 
 def by_ome_zarr(store: Path, _: Header) -> Array:
     """ome-zarr-py: level 0, TCZYX."""
+    from ome_zarr.format import FormatV04, FormatV05
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Reader
 
-    location = parse_url(store, mode="r")
+    location = parse_url(store, mode="r", fmt=FormatV05() if (store / "zarr.json").exists() else FormatV04())
     nodes = list(Reader(location)())
     return np.asarray(nodes[0].data[0])
+
+
+def by_napari(store: Path, header: Header) -> Array:
+    """napari: one layer per channel, shown at a range that is not empty, each pixel as large as it is; TCZYX."""
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from napari_ome_zarr import napari_get_reader
+
+    ((data, words, _),) = napari_get_reader(str(store))(str(store))
+    layers = ViewerModel().add_image(data, **words)
+    layers = [layers] if isinstance(layers, Layer) else layers
+    for layer in layers:
+        if tuple(layer.scale[1:]) != (header.pixel_size or (1.0, 1.0, 1.0)):
+            raise ValueError(f"shows pixels of {tuple(layer.scale)}")
+        if not layer.contrast_limits[0] < layer.contrast_limits[1]:
+            raise ValueError(f"shows grey values {layer.contrast_limits}")
+    return np.stack([np.asarray(layer.data[0] if layer.multiscale else layer.data) for layer in layers], 1)
+
+
+def by_verify(store: Path, _: Header) -> None:
+    """isoscope verify: every file is what the ledger says."""
+    from isoscope.writing.verification import examine
+
+    if not (report := examine(store)).well or report.leftover:
+        raise ValueError(str(report))
 
 
 def by_tifffile(file: Path, _: Header) -> Array:
@@ -147,7 +173,12 @@ def by_ome_types(file: Path, header: Header) -> None:
 
 
 JUDGES = {
-    ".ome.zarr": {"ome-zarr-models": by_models, "ome-zarr-py": by_ome_zarr},
+    ".ome.zarr": {
+        "ome-zarr-models": by_models,
+        "ome-zarr-py": by_ome_zarr,
+        "napari": by_napari,
+        "isoscope verify": by_verify,
+    },
     ".ome.tif": {"tifffile": by_tifffile, "ome-types": by_ome_types},
     ".tif": {"tifffile": by_tifffile},
 }
@@ -165,24 +196,26 @@ def judged(path: Path, suffix: str, header: Header, values: Array) -> dict[str, 
     return verdicts
 
 
-def stepped(at: Path, folder: Path, suffix: str, header: Header, values: Array) -> tuple[dict[str, Any], Path]:
+def stepped(
+    at: Path, folder: Path, suffix: str, wish: dict[str, Any] | None, header: Header, values: Array
+) -> tuple[dict[str, Any], Path]:
     """One step: what it changed, and what the judges say; and where the result lies."""
     out = folder / (header.name + suffix)
     folder.mkdir(exist_ok=True)
-    found = converted(at, out)
+    found = converted(at, out, wish)
     changed, verdicts = differences(header, values, found), judged(out, suffix, found.header, values)
     return {"to": suffix, "differs": changed, "judges": verdicts}, out
 
 
 def walked(at: Path, scratch: Path, header: Header, values: Array) -> Iterator[dict[str, Any]]:
     """All steps; where OME-TIFF is refused the way leads through plain TIFF, and the line is kept."""
-    for number, suffix in enumerate(STEPS):
+    for number, (suffix, wish) in enumerate(STEPS):
         try:
-            step, out = stepped(at, scratch / str(number), suffix, header, values)
+            step, out = stepped(at, scratch / str(number), suffix, wish, header, values)
         except DataError as error:
             if suffix != ".ome.tif" or header.dtype.name in OME:
                 raise
-            step, out = stepped(at, scratch / str(number), ".tif", header, values)
+            step, out = stepped(at, scratch / str(number), ".tif", None, header, values)
             step["refused"] = str(error).replace(str(scratch / str(number)) + "/", "")
         yield step
         at = out

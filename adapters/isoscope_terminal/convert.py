@@ -18,6 +18,7 @@ from isoscope_terminal.inputs import Failed, Item, opened, planned
 from isoscope_terminal.making import converted
 from isoscope_terminal.outputs import check_places, finished, place
 from isoscope_terminal.readers import Reading, reads
+from isoscope_terminal.versions import OmeZarr, check_version, store_for
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class _Task:
     conversion: Conversion
     out: Path
     files: tuple[Path, ...]
+    ome_zarr: str | None
 
 
 @reads()
@@ -59,6 +61,7 @@ def convert(
     downsample: Annotated[int, typer.Option(metavar="N", min=1, help="Average squares of N x N pixels.")] = 1,
     levels: Annotated[int | None, typer.Option(metavar="N", min=1, help="Of the pyramid; 1: none.")] = None,
     codec: Annotated[str, typer.Option(help="Compression of OME-Zarr: zstd, blosc, gzip or none.")] = "zstd",
+    ome_zarr: OmeZarr = None,
     workers: Annotated[int, typer.Option(min=1, help="Shards in hand at the same time.")] = 2,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -73,7 +76,7 @@ def convert(
         raise DataError(f"got only {paths[0]}; expected inputs and, last, an output; add the output")
     inputs, out = paths[:-1], Path(paths[-1])
     wishes = {"dtype": _type(dtype), "grey": grey, "downsample": downsample, "levels": levels, "codec": codec}
-    tasks = _prepared(inputs, out, to, reading, crop, stack, wishes)
+    tasks = _prepared(inputs, out, to, reading, crop, stack, ome_zarr, wishes)
     good = [task for task in tasks if isinstance(task, _Task)]
     check_places([t.out for t in good], [t.item for t in good], overwrite, resume)
     reports = [task.facts() if isinstance(task, Failed) else _facts(task) for task in tasks]
@@ -103,6 +106,7 @@ def _prepared(
     reading: Reading,
     crop: str | None,
     stack: str | None,
+    ome_zarr: str | None,
     wishes: dict[str, Any],
 ) -> list[_Task | Failed]:
     """Every image with what will be done to it and its output."""
@@ -115,9 +119,11 @@ def _prepared(
         items, lambda i: plan(i.volume, crop=parsed(crop, i.volume.header) if crop else None, **wishes)
     )  # fmt: skip
     good = [found for found in plans if not isinstance(found, Failed)]
-    places = iter(place([item for item, _ in good], [made for _, made in good], out, f".{to.lstrip('.')}"))
-    parts = [found if isinstance(found, Failed) else (*found, next(places)) for found in plans]
-    return [part if isinstance(part, Failed) else _Task(*part, files if stack else (part[0].path,)) for part in parts]
+    places = place([item for item, _ in good], [made for _, made in good], out, f".{to.lstrip('.')}")
+    check_version(ome_zarr, places)
+    left = iter(places)
+    parts = [found if isinstance(found, Failed) else (*found, next(left)) for found in plans]
+    return [p if isinstance(p, Failed) else _Task(*p, files if stack else (p[0].path,), ome_zarr) for p in parts]
 
 
 def _stacked(items: Sequence[Item | Failed], axis: str) -> Item:
@@ -148,8 +154,9 @@ def _run(task: _Task, reading: Reading, workers: int, resume: bool, progress: Pr
     from isoscope.writing.ledger import identity
 
     content = [identity(path) for path in task.files]
+    store = store_for(task.out, task.ome_zarr)
     tally = converted(
-        task.conversion, task.out, resume, progress, stop, workers, content=content, read_as=reading.facts()
+        task.conversion, task.out, store, resume, progress, stop, workers, content=content, read_as=reading.facts()
     )  # fmt: skip
     pixels = max(1, tally.pixels)
     return {

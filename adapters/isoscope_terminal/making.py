@@ -9,6 +9,7 @@ from isoscope_terminal.batch import Progress, Stop, Tidy
 
 if TYPE_CHECKING:
     from isoscope.inference import Plan, Tally
+    from isoscope.kinds import Store
     from isoscope.model import Model
     from isoscope.volume import Volume
     from isoscope.writing.carrying import Tally as Carried
@@ -32,17 +33,23 @@ def predicted(
 
 
 def converted(
-    made: Conversion, out: Path, resume: bool, progress: Progress, stop: Stop, workers: int = 2, **identity: Any
+    made: Conversion,
+    out: Path,
+    store: Store,
+    resume: bool,
+    progress: Progress,
+    stop: Stop,
+    workers: int = 2,
+    **identity: Any,
 ) -> Carried:
     """Convert an image into a file; `identity` tells the input's content.
 
     Raises:
         Interrupted: after Ctrl-C.
     """
-    from isoscope.sources import store_for_writing
     from isoscope.writing.conversion import run
 
     fingerprint = made.fingerprint(**identity)
-    sink = store_for_writing(out).create(out, made.header, made.layout, fingerprint=fingerprint, resume=resume)
+    sink = store.create(out, made.header, made.layout, fingerprint=fingerprint, resume=resume)
     first = next(made.boxes())
     return run(made, Tidy(sink, first), workers=workers, progress=lambda done, _: progress(done), stop=stop)

@@ -139,10 +139,12 @@ def _make(pair: _Pair, resume: bool, progress: Progress, stop: Stop) -> dict[str
     Raises:
         Interrupted: after Ctrl-C.
     """
+    from isoscope.sources import store_for_writing
     from isoscope.writing.ledger import identity
 
     if not finished(pair.target, resume):
-        converted(pair.copy, pair.target, resume, _unsaid, stop, content=identity(pair.item.path))
+        store = store_for_writing(pair.target)
+        converted(pair.copy, pair.target, store, resume, _unsaid, stop, content=identity(pair.item.path))
     if finished(pair.source, resume):
         return {"clipped_fraction": None}
     tally = predicted(pair.plan, pair.model, pair.item.volume, resume, progress, stop)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -13,28 +11,19 @@ import typer
 
 from isoscope_terminal import options
 from isoscope_terminal.batch import Progress, Stop, Work, run_all, summary
-from isoscope_terminal.facts import counted, sized
 from isoscope_terminal.inputs import Failed, Item, opened, planned
 from isoscope_terminal.making import predicted
 from isoscope_terminal.outputs import check_places, finished, place
-from isoscope_terminal.progress import duration
+from isoscope_terminal.plans import Task, add_costs, check_room, facts, lines
 from isoscope_terminal.readers import Reading, reads
-from isoscope_terminal.voice import Voice, complain
+from isoscope_terminal.versions import OmeZarr, check_version
+from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
     from isoscope.inference import Plan
     from isoscope.model import Model
 
 __all__ = ["predict"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One image, what will be done to it, and where the result goes."""
-
-    item: Item
-    plan: Plan
-    out: Path
 
 
 @reads()
@@ -60,6 +49,7 @@ def predict(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Tiles at a time; else measured. The picture is the same.")
     ] = None,
+    ome_zarr: OmeZarr = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and cost, and stop.")] = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -72,16 +62,16 @@ def predict(
     voice = Voice(as_json)
     options.either(resume=resume, overwrite=overwrite)
     how = {"normalisation": normalisation, "precision": precision}
-    model, tasks = _prepared(run, inputs, out, reading, direction, how, {"tile": tile, "tiling": tiling})
-    good = [task for task in tasks if isinstance(task, _Task)]
+    model, tasks = _prepared(run, inputs, out, reading, direction, how, {"tile": tile, "tiling": tiling}, ome_zarr)
+    good = [task for task in tasks if isinstance(task, Task)]
     check_places([t.out for t in good], [t.item for t in good], overwrite, resume)
-    reports = [task.facts() if isinstance(task, Failed) else _facts(task) for task in tasks]
+    reports = [task.facts() if isinstance(task, Failed) else facts(task) for task in tasks]
     document = {"run": str(run), "dry_run": dry_run, "images": reports}
     if dry_run:
-        _forecast(model, good, [r for r in reports if r["output"]])
-        voice.finish("\n".join(_planned(tasks, reports)), document)
+        add_costs(model, good, [r for r in reports if r["output"]])
+        voice.finish("\n".join(lines(tasks, reports)), document)
         return
-    _check_room(good)
+    check_room(good)
     works = [
         task.work() if isinstance(task, Failed) else _work(task, report, model, resume, batch)
         for task, report in zip(tasks, reports, strict=True)
@@ -95,8 +85,8 @@ def predict(
 
 def _prepared(
     run: Path, inputs: list[str], out: Path, reading: Reading, direction: str, how: dict[str, str | None],
-    grid: dict[str, Any],
-) -> tuple[Model, list[_Task | Failed]]:  # fmt: skip
+    grid: dict[str, Any], ome_zarr: str | None,
+) -> tuple[Model, list[Task | Failed]]:  # fmt: skip
     """The model, and every image with its plan and its output."""
     from isoscope import inference, kinds
 
@@ -106,73 +96,25 @@ def _prepared(
     model = inference.load(run, cast("Any", direction), **cast("Any", how)).model
     plans = planned(items, lambda item: inference.plan(model, item.volume, source=item.address, **grid))
     good = [found for found in plans if not isinstance(found, Failed)]
-    places = iter(place([item for item, _ in good], [plan for _, plan in good], out))
-    return model, [found if isinstance(found, Failed) else _task(*found, next(places)) for found in plans]
+    suffix = ".ome.zarr" if ome_zarr else None
+    places = place([item for item, _ in good], [plan for _, plan in good], out, suffix)
+    check_version(ome_zarr, places)
+    left, store = iter(places), {"version": ome_zarr} if ome_zarr else None
+    return model, [found if isinstance(found, Failed) else _task(*found, next(left), store) for found in plans]
 
 
-def _task(item: Item, plan: Plan, out: Path) -> _Task:
-    return _Task(item, replace(plan, output=out), out)
+def _task(item: Item, plan: Plan, out: Path, store: dict[str, Any] | None) -> Task:
+    return Task(item, replace(plan, output=out, store=store), out)
 
 
-def _facts(task: _Task) -> dict[str, Any]:
-    """What the plan says of one image."""
-    plan, grid = task.plan, task.plan.grid
-    return {
-        "name": plan.header.name, "input": str(task.item.path), "output": str(task.out),
-        "input_shape": list(task.item.volume.header.shape), "shape": list(plan.header.shape),
-        "dtype": str(plan.header.dtype), "tiles": sum(map(plan.tiles, plan.jobs)), "shards": len(plan.jobs),
-        "core": grid.core, "halo": grid.halo, "tiling": plan.tiling.name,
-        "normalisation": plan.decides["normalisation"], "precision": plan.decides["precision"],
-        "device": plan.decides["device"],
-    }  # fmt: skip
-
-
-def _forecast(model: Model, tasks: Sequence[_Task], reports: Sequence[dict[str, Any]]) -> None:
-    """Write into each report what the image will cost."""
-    from isoscope import inference
-
-    trial = inference.tried(model)
-    for task, report in zip(tasks, reports, strict=True):
-        cost = inference.forecast(task.plan, model, trial)
-        report |= {
-            "memory_bytes": cost.memory, "disk_bytes": cost.disk, "seconds_estimated": cost.seconds,
-            "computed_per_kept": cost.waste,
-        }  # fmt: skip
-
-
-def _planned(tasks: Sequence[_Task | Failed], reports: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for task, facts in zip(tasks, reports, strict=True):
-        if isinstance(task, Failed):
-            yield f"{facts['input']}: cannot be predicted: {task.error}"
-            continue
-        shape = " x ".join(str(n) for n in facts["shape"])
-        yield (
-            f"{facts['input']} -> {facts['output']}: {shape} (TCZYX) {facts['dtype']}, "
-            f"{counted(facts['tiles'], 'tile')} of {facts['core']} px + {facts['halo']} px halo ({facts['tiling']}), "
-            f"{counted(facts['shards'], 'shard')}; about {sized(facts['memory_bytes'])} of memory, "
-            f"at most {sized(facts['disk_bytes'])} of disk, about {duration(facts['seconds_estimated'])} "
-            f"on {facts['device']}"
-        )
-
-
-def _check_room(tasks: Sequence[_Task]) -> None:
-    """Say if the disk may not hold the outputs; compressed they may still fit."""
-    from isoscope.inference.forecast import disk
-
-    needed = sum(disk(task.plan) for task in tasks)
-    home = next((p for p in (tasks[0].out.absolute().parents if tasks else ()) if p.is_dir()), None)
-    if home is not None and (free := shutil.disk_usage(home).free) < needed:
-        complain(f"warning: the outputs may need {sized(needed)} of disk, and {home} has {sized(free)} free")
-
-
-def _work(task: _Task, report: dict[str, Any], model: Model, resume: bool, batch: int | None) -> Work:
+def _work(task: Task, report: dict[str, Any], model: Model, resume: bool, batch: int | None) -> Work:
     """What is to be done for one image."""
     do = partial(_stream, task, model, resume, batch)
     return Work(report["name"], task.out, report["tiles"], do, finished(task.out, resume))
 
 
 def _stream(
-    task: _Task, model: Model, resume: bool, batch: int | None, progress: Progress, stop: Stop
+    task: Task, model: Model, resume: bool, batch: int | None, progress: Progress, stop: Stop
 ) -> dict[str, Any]:
     """Predict one image; which fraction of its pixels did not fit the output's type.
 

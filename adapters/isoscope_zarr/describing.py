@@ -9,13 +9,21 @@ import zarr
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
+from isoscope import __version__
 from isoscope.volume import Header
 from isoscope_zarr.encoding import Level
 from isoscope_zarr.ome import render
+from isoscope_zarr.rendering import Window
 
-__all__ = ["Window", "describe"]
+__all__ = ["describe"]
 
-Window = tuple[float, float]
+_DOWNSCALING = {
+    "type": "mean",
+    "metadata": {
+        "description": "each level holds the means of 2 x 2 pixels in y and x of the level before",
+        "method": "isoscope.writing.shrinking.shrink", "version": __version__, "kwargs": {"factor": 2},
+    },
+}  # fmt: skip
 
 
 def describe(header: Header, made: Sequence[Level], windows: list[Window]) -> dict[str, bytes]:
@@ -23,11 +31,7 @@ def describe(header: Header, made: Sequence[Level], windows: list[Window]) -> di
     old = made[0].version == "0.4"
     ome = render(header, windows)
     image = ome["multiscales"][0]
-    image |= {
-        "datasets": _datasets(header, made),
-        "type": "mean",
-        "metadata": {"method": "isoscope.writing.shrinking.shrink"},
-    }
+    image |= {"datasets": _datasets(header, made), **(_DOWNSCALING if len(made) > 1 else {})}
     if old:
         del ome["version"]
         image["version"] = "0.4"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 import numcodecs
@@ -63,8 +64,12 @@ class Level:
 
     def boxes(self) -> Iterator[Box]:
         """Every part's box, clipped at the image's edge."""
-        for index in np.ndindex(*(-(-n // s) for n, s in zip(self.shape, self.shard, strict=True))):
-            t, c, z, y, x = (int(i) * s for i, s in zip(index, self.shard, strict=True))
+        return self.touched(Box.whole(self.shape))
+
+    def touched(self, region: Box) -> Iterator[Box]:
+        """The boxes of the parts that hold pixels of a region."""
+        bounds = zip(region.start, region.stop, self.shard, strict=True)
+        for t, c, z, y, x in product(*(range(a // s * s, b, s) for a, b, s in bounds)):
             yield Box((t, c, z, y, x), self._end((t, c, z, y, x)))
 
     def _end(self, start: Shape) -> Shape:
@@ -75,6 +80,11 @@ class Level:
         """Whether a box is one of ours."""
         inside = all(0 <= a < n and a % s == 0 for a, s, n in zip(box.start, self.shard, self.shape, strict=True))
         return inside and box.stop == self._end(box.start)
+
+    @property
+    def about(self) -> str:
+        """The name of the part that describes the array, such as 0.metadata."""
+        return f"{self.path}.metadata"
 
     def part(self, box: Box) -> str:
         """The name of the part in a box, such as 0.c.0.0.0.1.2."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from isoscope.errors import DataError
 from isoscope.volume import AXES, Header
+from isoscope_zarr.rendering import RGB_NAMES, Window, omero
 
 __all__ = ["Image", "axis_letter", "is_rgb", "parse", "render"]
 
 Document = dict[str, Any]
-Window = tuple[float, float]
 
 _LETTERS = {"t": "T", "time": "T", "c": "C", "ch": "C", "channel": "C", "z": "Z", "y": "Y", "x": "X"}
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
@@ -26,9 +26,6 @@ _ALIASES = {
     "micron": "micrometer", "microns": "micrometer", "micrometre": "micrometer", "mm": "millimeter",
     "millimetre": "millimeter", "cm": "centimeter", "m": "meter", "metre": "meter",
 }  # fmt: skip
-_RGB_NAMES = ("red", "green", "blue")
-_RGB_COLOURS = ("FF0000", "00FF00", "0000FF")
-_COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,7 @@ def _labels(ome: Document) -> tuple[str, ...]:
 
 def is_rgb(channels: tuple[str, ...]) -> bool:
     """Whether the channels are called red, green and blue, in that order."""
-    return tuple(name.lower() for name in channels) == _RGB_NAMES
+    return tuple(name.lower() for name in channels) == RGB_NAMES
 
 
 def render(header: Header, windows: list[Window]) -> Document:
@@ -129,25 +126,5 @@ def render(header: Header, windows: list[Window]) -> Document:
     unit = {"unit": header.unit} if header.pixel_size and header.unit else {}
     axes = [{"name": a.lower(), "type": _TYPES[a]} | (unit if a in "ZYX" else {}) for a in AXES]
     level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, *map(float, size)]}]}
-    ome: Document = {"version": "0.5", "multiscales": [{"name": header.name, "axes": axes, "datasets": [level]}]}
-    if names := _RGB_NAMES if header.rgb else header.channels:
-        ome["omero"] = {"channels": _omero(header, names, windows)}
-    return ome
-
-
-def _omero(header: Header, names: tuple[str, ...], windows: list[Window]) -> list[Document]:
-    colours = _RGB_COLOURS if header.rgb else _COLOURS if len(names) > 1 else ("FFFFFF",)
-    found = []
-    for i, (name, window) in enumerate(zip(names, windows, strict=True)):
-        shown = _limits(header.dtype, window) if header.rgb else window
-        low, high = _limits(header.dtype, window)
-        view = {"min": low, "max": high, "start": shown[0], "end": shown[1]}
-        found.append({"label": name, "color": colours[i % len(colours)], "active": True, "window": view})
-    return found
-
-
-def _limits(dtype: np.dtype[Any], window: Window) -> Window:
-    if dtype.kind == "f":
-        return window
-    info = np.iinfo(dtype)
-    return float(info.min), float(info.max)
+    image = {"name": header.name, "axes": axes, "datasets": [level]}
+    return {"version": "0.5", "multiscales": [image], "omero": omero(header, windows)}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
+from isoscope.ahead import in_order
 from isoscope.errors import DataError
 from isoscope.volume import Box, Header, Layout
 from isoscope.writing.ledger import Ledger
@@ -19,6 +24,8 @@ from isoscope.writing.shrinking import pyramid, shrink
 from isoscope_zarr.encoding import Level, Version
 
 __all__ = ["build", "levels"]
+
+_THREADS = max(2, min(8, os.cpu_count() or 2))
 
 
 def levels(header: Header, layout: Layout, version: Version) -> tuple[Level, ...]:
@@ -34,13 +41,21 @@ def levels(header: Header, layout: Layout, version: Version) -> tuple[Level, ...
 
 
 def build(made: Sequence[Level], ledger: Ledger, beat: Callable[[], None]) -> None:
-    """Make every level but the first, part by part, those left out that are done; `beat` after each."""
-    for finer, coarser in pairwise(made):
-        array = _opened(ledger.root / finer.path, finer.version)
-        for box in coarser.boxes():
-            if not ledger.holds(part := coarser.part(box)):
-                ledger.put(part, coarser.encode(box, _halved(array, finer, box)))
-            beat()
+    """Make every level but the first, part by part, those left out that are up to date; `beat` after each."""
+    with ThreadPoolExecutor(_THREADS, "isoscope-pyramid") as pool:
+        for finer, coarser in pairwise(made):
+            array = _opened(ledger.root / finer.path, finer.version)
+            make = partial(_part, array, finer, coarser, ledger)
+            for _ in in_order(pool, make, coarser.boxes(), _THREADS):
+                beat()
+
+
+def _part(array: zarr.Array[Any], finer: Level, coarser: Level, ledger: Ledger, box: Box) -> None:
+    """Make one part of the coarser level, if it is not up to date."""
+    behind = _behind(finer, box)
+    of = ledger.state(finer.part(b) for b in finer.touched(behind))
+    if not ledger.holds(part := coarser.part(box), of=of):
+        ledger.put(part, coarser.encode(box, _halved(array[behind.slices], finer.dtype)), of=of)
 
 
 def _opened(folder: Path, version: Version) -> zarr.Array[Any]:
@@ -49,8 +64,11 @@ def _opened(folder: Path, version: Version) -> zarr.Array[Any]:
         return zarr.open_array(LocalStore(folder, read_only=True), mode="r", zarr_format=2 if version == "0.4" else 3)
 
 
-def _halved(array: zarr.Array[Any], finer: Level, box: Box) -> NDArray[Any]:
-    planes = box.slices[:3]
-    ys, xs = (slice(2 * s.start, min(2 * s.stop, n)) for s, n in zip(box.slices[3:], finer.shape[3:], strict=True))
-    values: Any = array[(*planes, ys, xs)]
-    return shrink(values, 2).astype(finer.dtype, copy=False)
+def _behind(finer: Level, box: Box) -> Box:
+    """The finer level's pixels of which a box of the coarser one is made."""
+    (t, c, z, y, x), (t1, c1, z1, y1, x1), (*_, height, width) = box.start, box.stop, finer.shape
+    return Box((t, c, z, 2 * y, 2 * x), (t1, c1, z1, min(2 * y1, height), min(2 * x1, width)))
+
+
+def _halved(values: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    return shrink(np.asarray(values), 2).astype(dtype, copy=False)

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from isoscope.reading import ReadOptions
 from isoscope.volume import Header, Layout, Sink, Volume
 
-__all__ = ["Version", "ZarrStore", "zarr"]
+__all__ = ["LEDGER", "Version", "ZarrStore", "zarr"]
 
+LEDGER = "0/isoscope.json"
+"""Size and checksum of every other file of a store. zarr frowns on unknown files in groups, not in arrays."""
 Version = Literal["0.4", "0.5"]
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
@@ -24,6 +26,7 @@ class ZarrStore:
     version: Version = "0.5"
     suffixes: tuple[str, ...] = (".ome.zarr", ".zarr")
     writes: tuple[str, ...] = (".ome.zarr", ".zarr")
+    ledger: str = LEDGER
 
     def claims(self, path: Path, /) -> bool:
         """Whether the name ends in .zarr or the folder holds zarr metadata."""

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from isoscope.errors import DataError, blame, refusal
 from isoscope.volume import Box, Header, Layout
 from isoscope.writing.draft import Draft
-from isoscope.writing.ledger import keep
-from isoscope_zarr.describing import Window, describe
+from isoscope_zarr.describing import describe
 from isoscope_zarr.encoding import Level, Version
 from isoscope_zarr.node import read_node
 from isoscope_zarr.pyramid import build, levels
+from isoscope_zarr.rendering import seen, windows
+from isoscope_zarr.store import LEDGER
 
-__all__ = ["LEDGER", "ZarrSink"]
+__all__ = ["ZarrSink"]
 
-LEDGER = "0/isoscope.json"
-"""Size and checksum of every file of a finished store. zarr frowns on unknown files in groups, not in arrays."""
+_ABOUT = "metadata"
+"""The part that describes the group."""
 _REMEDY = "free space or choose another place"
 
 
@@ -40,16 +40,11 @@ class ZarrSink:
         self._levels = levels(header, layout, version)
         self._kept = fingerprint is not None
         self._ended = False
+        self._sound: set[str] = set()  # shards that this sink wrote or found as they should be
         wanted = {**(fingerprint or {}), "layout": _identity(self._levels)}
         with blame(path, "cannot be created", _REMEDY):
-            self._draft = Draft.open(path, wanted, resume=resume, file=LEDGER)
-            if self._draft.ledger.closed is None:
-                self._keep(level.metadata() for level in self._levels)
-
-    def _keep(self, described: Iterable[Mapping[str, bytes]]) -> None:
-        for files in described:
-            for name, content in files.items():
-                keep(self._draft.root / name, content)
+            parts = list(_parts(self._levels))
+            self._draft = Draft.open(path, wanted, parts=parts, resume=resume, file=LEDGER)
 
     def write(self, box: Box, values: NDArray[Any], /) -> None:
         """Encode one shard in memory and publish it, then say that it is there.
@@ -64,8 +59,9 @@ class ZarrSink:
         self._check_box(full, box, values)
         with blame(self._path, "cannot be written", _REMEDY):
             files = full.encode(box, values)
-            self._draft.ledger.put(full.part(box), files, first_channel=box.start[1], seen=_seen(values))
+            self._draft.ledger.put(full.part(box), files, first_channel=box.start[1], seen=seen(values))
             self._draft.beat()
+        self._sound.add(full.part(box))
 
     def _check_box(self, full: Level, box: Box, values: NDArray[Any]) -> None:
         if not full.is_part(box):
@@ -78,37 +74,57 @@ class ZarrSink:
         if self._ended or not self._kept or not self._levels[0].is_part(box):
             return False
         self._draft.beat()
-        return self._draft.ledger.holds(self._levels[0].part(box))
+        return self._is_sound(self._levels[0].part(box))
+
+    def _is_sound(self, part: str) -> bool:
+        if self._draft.ledger.holds(part):
+            self._sound.add(part)
+            return True
+        return False
 
     def close(self) -> None:
-        """Make the pyramid and the metadata, and move the store to its name, in place of an older one of that name.
+        """Make what is missing or damaged of pyramid and metadata, and move the store to its name.
+
+        An older store of that name goes.
 
         Raises:
             DataError: if the disk refuses.
-            ValueError: if a shard was never written.
+            ValueError: if a shard was never written, or is damaged and was not written again.
         """
         if self._ended:
             return
-        if self._draft.ledger.closed is None:
-            self._check_complete()
-            with blame(self._path, "cannot be finished", _REMEDY):
+        with blame(self._path, "cannot be finished", _REMEDY):
+            missing = self._missing()
+            if not missing:
                 self._finish()
+        if missing:
+            raise ValueError(
+                f"{self._path}: {missing} shards were never written, or are damaged; write them before close()"
+            )
         with blame(self._path, "cannot be moved to its place", _REMEDY):
             self._draft.publish()
         self._ended = True
 
-    def _check_complete(self) -> None:
-        full, ledger = self._levels[0], self._draft.ledger
-        if missing := sum(ledger.marker(full.part(box)) is None for box in full.boxes()):
-            raise ValueError(f"{self._path}: {missing} shards were never written; expected all before close()")
+    def _missing(self) -> int:
+        parts = map(self._levels[0].part, self._levels[0].boxes())
+        return sum(part not in self._sound and not self._is_sound(part) for part in parts)
 
     def _finish(self) -> None:
-        ledger, full = self._draft.ledger, self._levels[0]
+        ledger = self._draft.ledger
+        for level in self._levels:
+            if not ledger.holds(level.about):
+                ledger.put(level.about, level.metadata())
         build(self._levels, ledger, self._draft.beat)
-        markers = (ledger.marker(full.part(box)) for box in full.boxes())
-        windows = _windows(self._header, [marker for marker in markers if marker])
-        self._keep([describe(self._header, self._levels, windows)])
-        ledger.close(LEDGER, [level.part(box) for level in self._levels for box in level.boxes()])
+        self._describe()
+        ledger.close(LEDGER)
+
+    def _describe(self) -> None:
+        """Write the group's metadata, which tell what was seen in the shards."""
+        ledger, full = self._draft.ledger, self._levels[0]
+        parts = [full.part(box) for box in full.boxes()]
+        if not ledger.holds(_ABOUT, of=(of := ledger.state(parts))):
+            found = windows(self._header.shape[1], [ledger.marker(part) or {} for part in parts])
+            ledger.put(_ABOUT, describe(self._header, self._levels, found), of=of)
 
     def abort(self) -> None:
         """Stop here; the draft stays if it was given a fingerprint to resume by."""
@@ -125,6 +141,14 @@ class ZarrSink:
             self._ended = True
 
 
+def _parts(made: tuple[Level, ...]) -> Iterator[str]:
+    """All that a store consists of, by the names that the ledger knows them by."""
+    for level in made:
+        yield level.about
+        yield from map(level.part, level.boxes())
+    yield _ABOUT
+
+
 def _identity(made: tuple[Level, ...]) -> dict[str, Any]:
     """What decides the bytes besides the caller's fingerprint."""
     full = made[0]
@@ -134,25 +158,8 @@ def _identity(made: tuple[Level, ...]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _seen(values: NDArray[Any]) -> list[Window | None]:
-    """Each channel's range of grey values, so that viewers open the image at a sane contrast."""
-    low, high = (reduce(values, axis=(0, 2, 3, 4)) for reduce in (np.fmin.reduce, np.fmax.reduce))
-    ranges = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
-    return [(a, b) if np.isfinite(b - a) else None for a, b in ranges]
-
-
-def _windows(header: Header, markers: list[dict[str, Any]]) -> list[Window]:
-    """The range of each channel over all shards; 0 to 1 where nothing finite was seen."""
-    found: list[list[Window]] = [[] for _ in range(header.shape[1])]
-    for marker in markers:
-        for channel, window in enumerate(marker["seen"], marker["first_channel"]):
-            if window:
-                found[channel].append(tuple(window))
-    return [(min(a for a, _ in w), max(b for _, b in w)) if w else (0.0, 1.0) for w in found]
-
-
 def _checked(path: Path, header: Header) -> Header:
-    if path.exists():
+    if path.exists() and not (path / LEDGER).is_file():  # ours may have lost its metadata
         _refuse_strangers(path)
     if header.dtype.kind not in "iuf" or header.dtype.itemsize > 8:
         raise refusal(path, f"{header.dtype} pixels", "integers or floats of at most 64 bits", "convert them")

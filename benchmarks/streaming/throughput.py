@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from isoscope import inference
+from isoscope.device import exact
 from isoscope.inference import streaming
 from isoscope.inference.calling import Caller
 from isoscope.inference.forecast import executed
@@ -35,7 +36,7 @@ def _wait(device: str) -> None:
 def _bare(model: Model, side: int, seconds: float, device: str) -> tuple[float, float]:
     """Pixels per wall second and per processor second of the network alone, on a tile that is there already."""
     x = model.normalised(torch.rand(1, model.inputs.channels, side, side) * 255)
-    with torch.inference_mode():
+    with torch.inference_mode(), exact(model.device):
         model.network(x)
         _wait(device)
         wall, cpu, done = time.perf_counter(), time.process_time(), 0

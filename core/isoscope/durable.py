@@ -1,4 +1,4 @@
-"""Write files so that a kill or a power cut leaves either the old file or the new one, never half of either."""
+"""Write files so that a kill or a power cut leaves either the old file or the new one, and tell whether they last."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["publish", "read_json", "sha256", "sync_folder", "write_json", "write_tensors", "write_text"]
+__all__ = [
+    "fault", "keep", "made", "publish", "read_json", "sha256", "sync_folder", "unsealed", "write_json", "write_sealed",
+    "write_tensors", "write_text",
+]  # fmt: skip
+
+_BLOCK = 2**20
+_SEAL = "crc32"
 
 
 def sync_folder(folder: Path) -> None:
@@ -41,6 +48,20 @@ def publish(path: Path, write: Callable[[Path], object]) -> None:
     sync_folder(path.parent)
 
 
+def made(folder: Path) -> None:
+    """Create a folder and those above it, and make them durable."""
+    if not folder.is_dir():
+        made(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Write a file, and the folders above it, so that a power cut cannot take them back."""
+    made(file.parent)
+    publish(file, lambda draft: draft.write_bytes(content))
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a text file atomically."""
     publish(path, lambda draft: draft.write_text(text, encoding="utf-8"))
@@ -59,6 +80,28 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
+def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
+    """Replace a JSON file that carries its own checksum, so that not even a digit in it can change unnoticed."""
+    compact = json.dumps({**values, _SEAL: _seal(values)}, separators=(",", ":"), allow_nan=False)
+    write_text(path, compact + "\n")
+
+
+def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `write_sealed` was given, from the JSON object in its file.
+
+    Raises:
+        ValueError: if that is not what was written.
+    """
+    plain = {name: value for name, value in values.items() if name != _SEAL}
+    if values.get(_SEAL) != _seal(plain):
+        raise ValueError("the checksum is not that of the content")
+    return plain
+
+
+def _seal(values: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(values, allow_nan=False).encode())
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Replace a safetensors file atomically."""
     from safetensors.torch import save_file
@@ -71,3 +114,23 @@ def sha256(path: Path) -> str:
     """The hash of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def fault(path: Path, size: int, crc32: int) -> str | None:
+    """What is wrong with a file that should hold so many bytes with this CRC-32, in words; None if nothing is."""
+    try:
+        if (found := path.stat().st_size) != size:
+            return f"holds {found} bytes, {size} were written"
+        return None if _crc32(path) == crc32 else "holds other bytes than were written"
+    except FileNotFoundError:
+        return "is gone"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _crc32(path: Path) -> int:
+    found = 0
+    with path.open("rb") as handle:
+        while block := handle.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    return found

@@ -30,7 +30,8 @@ def inherit(path: Path, run: Run) -> dict[str, Any]:
     """
     digests = {}
     for direction in run.method.directions:
-        old = model.load(path, direction)
+        # as it was trained: for prediction its normalisations would be folded into the convolutions
+        old = model.load(path, direction, normalisation="tile", precision="float32")
         inputs, outputs = run.domains if direction == "a2b" else run.domains[::-1]
         for mine, theirs in ((inputs, old.inputs), (outputs, old.outputs)):
             if mine.channels != theirs.channels:

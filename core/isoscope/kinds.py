@@ -98,7 +98,10 @@ class Tiling(Protocol):
 
 
 class Store(Protocol):
-    """Reads and writes one family of file formats."""
+    """Reads and writes one family of file formats.
+
+    It may say in `ledger: str` where in its finished outputs a `writing.ledger` lies, for `isoscope verify`.
+    """
 
     suffixes: tuple[str, ...]
     writes: tuple[str, ...]

@@ -23,10 +23,13 @@ def instance_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) ->
     """Normalise each image and channel of [N, C, H, W] to its own mean and variance, then scale and shift.
 
     `F.instance_norm` copies channels_last tensors to contiguous and back, a third of a CPU training step. Batch norm
-    over one image is the same function without the copies, forward and backward, so it is applied image by image.
+    over one image is the same function without the copies, forward and backward, so it is applied image by image. On
+    CUDA one call for a whole batch is worth more: 57 instead of 76 ms for a step of 4 patches, on an H200.
     """
     if x.shape[-1] * x.shape[-2] == 1:  # a single pixel has no variance: what is left is the offset
         return torch.zeros_like(x) + bias.to(x.dtype)[None, :, None, None]
+    if x.device.type == "cuda" and len(x) > 1:
+        return F.instance_norm(x, weight=weight.to(x.dtype), bias=bias.to(x.dtype), eps=eps)
     parts = [F.batch_norm(image, None, None, weight, bias, True, 0.0, eps) for image in torch.split(x, 1)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from isoscope import kinds
 from isoscope.errors import DataError, PluginError
 from isoscope.kinds import Store
 from isoscope.listing import listed
+from isoscope.parameters import Component, build
 from isoscope.reading import ReadOptions, adjust
 from isoscope.volume import Volume
 
@@ -20,10 +22,14 @@ _log = logging.getLogger(__name__)
 
 
 def _stores() -> Iterator[Store]:
+    return (store for _, store in _named_stores())
+
+
+def _named_stores() -> Iterator[tuple[str, Store]]:
     """Every store that can be imported: a broken third-party one must not break the others."""
     for name in kinds.stores:
         try:
-            yield kinds.stores[name]()
+            yield name, kinds.stores[name]()
         except PluginError as error:
             _log.warning("%s", error)
 
@@ -33,16 +39,21 @@ def store_for_reading(path: Path) -> Store | None:
     return next((store for store in _stores() if store.claims(path)), None)
 
 
-def store_for_writing(path: Path) -> Store:
+def store_for_writing(path: Path, parameters: Mapping[str, Any] | None = None) -> Store:
     """The store that writes files with this suffix.
+
+    Args:
+        path: the output.
+        parameters: of the store, such as `{"version": "0.4"}` of OME-Zarr.
 
     Raises:
         DataError: if none does.
+        RecipeError: if it has no such parameters.
     """
     known: list[str] = []
-    for store in _stores():
+    for name, store in _named_stores():
         if any(path.name.lower().endswith(s) for s in store.writes):
-            return store
+            return build(kinds.stores, Component(name=name, **parameters)) if parameters else store
         known += store.writes
     raise DataError(f"cannot write {path.name!r}; expected one of {', '.join(sorted(known))}")
 

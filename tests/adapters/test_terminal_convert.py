@@ -92,6 +92,36 @@ def test_resuming_does_what_is_left(isoscope, refused, images, tmp_path):
     assert err.count("begun otherwise") == 3
 
 
+def version_of(path):
+    return "0.4" if (path / ".zattrs").is_file() else "0.5" if (path / "zarr.json").is_file() else None
+
+
+def test_the_version_of_ome_zarr_can_be_chosen_and_is_kept_by_resuming(isoscope, refused, stack, images, tmp_path):
+    out = tmp_path / "s.ome.zarr"
+    assert isoscope("convert", stack, out, "--ome-zarr", "0.4")[0] == 0
+    assert version_of(out) == "0.4"
+    assert np.array_equal(values(out), values(stack))
+    assert 'layout.version was "0.4", now "0.5"' in refused("convert", stack, out, "--resume", "-q")
+    assert isoscope("convert", stack, out, "--resume", "--ome-zarr", "0.4")[0] == 0
+    assert isoscope("convert", stack, out, "--overwrite")[0] == 0
+    assert version_of(out) == "0.5"
+    assert isoscope("convert", images, tmp_path / "many", "--ome-zarr", "0.4")[0] == 0
+    assert {version_of(path) for path in (tmp_path / "many").glob("*.zarr")} == {"0.4"}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (["out.tif", "--ome-zarr", "0.4"], "expected an output that ends in .ome.zarr"),
+        (["out", "--to", ".ome.tif", "--ome-zarr", "0.5"], "expected an output that ends in .ome.zarr"),
+        (["out.zarr", "--ome-zarr", "0.3"], "--ome-zarr 0.3: stores 'zarr': version = '0.3' cannot stand"),
+    ],
+)
+def test_a_version_that_is_not_written_is_refused(refused, stack, tmp_path, more, expected):
+    assert expected in refused("convert", stack, tmp_path / more[0], *more[1:])
+    assert [p.name for p in tmp_path.iterdir()] == [stack.name]
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

@@ -285,6 +285,21 @@ def test_predictions_tell_how_their_input_was_read(isoscope, trained, tmp_path):
     assert header.pixel_size == (1.0, 0.5, 0.5)
 
 
+@pytest.mark.parametrize(("version", "shard"), [("0.4", "0/0/0/0/0/0"), ("0.5", "0/c/0/0/0/0/0")])
+def test_a_damaged_prediction_is_found_and_repaired(isoscope, trained, tmp_path, version, shard):
+    out = tmp_path / "out" / "new.ome.zarr"
+    command = ["predict", trained / "run", trained / "new.png", "--out", out.parent, "--ome-zarr", version]
+    assert isoscope(*command)[0] == 0
+    content = (out / shard).read_bytes()
+    (out / shard).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    code, _, err = isoscope("verify", out.parent, "--quiet")
+    assert code == 2
+    assert f"{shard} holds other bytes than were written; repair it with isoscope predict ... --resume" in err
+    assert isoscope(*command, "--resume")[0] == 0
+    assert (out / shard).read_bytes() == content
+    assert isoscope("verify", out.parent)[0] == 0
+
+
 def test_a_prediction_that_was_stopped_goes_on(isoscope, refused, trained, tmp_path, monkeypatch):
     from isoscope.inference import streaming
 

@@ -1,10 +1,12 @@
 """Writing zarr: pyramids, versions, resuming after whatever a kill, a disk or a person did to the draft."""
 
 import json
+import os
 import shutil
 import threading
 import tracemalloc
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import ome_zarr_models.v04
 import ome_zarr_models.v05
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from isoscope.errors import DataError
 from isoscope.reading import ReadOptions
@@ -20,10 +24,11 @@ from isoscope.writing.draft import draft_path
 from isoscope.writing.ledger import HIDDEN
 from isoscope.writing.shrinking import shrink
 from isoscope_zarr.pyramid import levels
+from isoscope_zarr.store import LEDGER
 from isoscope_zarr.store import zarr as zarr_store
-from isoscope_zarr.writer import LEDGER
 
 STORE, OLD = zarr_store(), zarr_store(version="0.4")
+BOTH, IDS = [STORE, OLD], ["0.5", "0.4"]
 LAYOUT = Layout((1, 1, 1, 64, 64), (1, 1, 1, 32, 32), levels=3)
 PLAN = {"model": "abc"}
 
@@ -147,7 +152,7 @@ def test_fewer_than_one_level_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("store", [STORE, OLD], ids=["0.5", "0.4"])
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
 @pytest.mark.parametrize("words", [{}, {"pixel_size": (2.0, 0.5, 0.25), "channels": ("a", "b", "c")}, {"rgb": True}])
 def test_the_models_of_ome_accept_every_level(tmp_path, store, words):
     array = random((1, 3, 2, 131, 97))
@@ -180,7 +185,7 @@ def test_the_old_version_is_unsharded_with_slashes(tmp_path):
     np.testing.assert_array_equal(whole(path), array)
 
 
-@pytest.mark.parametrize("store", [STORE, OLD], ids=["0.5", "0.4"])
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
 def test_what_an_abort_left_is_resumed_to_the_same_bytes(tmp_path, store):
     array = random((1, 2, 1, 150, 130))
     straight = contents(write(tmp_path / "s" / "a.zarr", array, store=store, channels=("a", "b")))
@@ -198,8 +203,8 @@ def test_what_an_abort_left_is_resumed_to_the_same_bytes(tmp_path, store):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "s"]
 
 
-def draft_of(path, array, count=None):
-    sink = begin(path, array)
+def draft_of(path, array, count=None, store=STORE):
+    sink = begin(path, array, store=store)
     for box in parts(sink)[:count]:
         sink.write(box, array[box.slices])
     sink.abort()
@@ -212,28 +217,49 @@ def flip(file):
     file.write_bytes(content)
 
 
-DAMAGES = {
-    "marker gone": lambda d: (d / HIDDEN / "markers/0.c.0.0.0.1.1.json").unlink(),
-    "marker torn": lambda d: (d / HIDDEN / "markers/0.c.0.0.0.1.1.json").write_text('{"pl'),
-    "shard gone": lambda d: (d / "0/c/0/0/0/1/1").unlink(),
-    "shard cut": lambda d: (d / "0/c/0/0/0/1/1").write_bytes((d / "0/c/0/0/0/1/1").read_bytes()[:99]),
-    "shard empty": lambda d: (d / "0/c/0/0/0/1/1").write_bytes(b""),
-    "bit flipped": lambda d: flip(d / "0/c/0/0/0/1/1"),
-}
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+def empty(file):
+    file.write_bytes(b"")
+
+
+def gone(file):
+    file.unlink()
+
+
+DAMAGES = [flip, cut, empty, gone]
+MARKER = f"{HIDDEN}/markers/0.c.0.0.0.1.1.json"
+SHARDS = {STORE: "0/c/0/0/0/1/1", OLD: "0/0/0/0/3/3"}
+
+
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_only_what_was_damaged_is_done_again(tmp_path, damage):
+@pytest.mark.parametrize("what", ["marker", "shard"])
+def test_only_what_was_damaged_is_done_again(tmp_path, what, damage, store):
     array = random((1, 1, 1, 150, 130))
-    straight = contents(write(tmp_path / "s.zarr", array))
-    draft = draft_of(tmp_path / "a.zarr", array)
-    (draft / "0/c/0/0/0/1/.1.77-ab.partial").write_bytes(b"torn")
-    DAMAGES[damage](draft)
-    sink = begin(tmp_path / "a.zarr", array, resume=True)
+    straight = contents(write(tmp_path / "s.zarr", array, store=store))
+    draft = draft_of(tmp_path / "a.zarr", array, store=store)
+    orphan = draft / SHARDS[store]
+    orphan.with_name(".1.77-ab.partial").write_bytes(b"torn")
+    damage(draft / (MARKER if what == "marker" else SHARDS[store]))
+    sink = begin(tmp_path / "a.zarr", array, store=store, resume=True)
     assert fill(sink, array) == 1
     sink.close()
     assert contents(tmp_path / "a.zarr") == straight
     assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_a_damaged_shard_of_a_draft_is_not_closed_over(tmp_path):
+    array = random((1, 1, 1, 150, 130))
+    draft = draft_of(tmp_path / "a.zarr", array)
+    flip(draft / SHARDS[STORE])
+    sink = begin(tmp_path / "a.zarr", array, resume=True)
+    with pytest.raises(ValueError, match="1 shards were never written, or are damaged"):
+        sink.close()
+    assert not (tmp_path / "a.zarr").exists()
+    sink.abort()
 
 
 @pytest.mark.parametrize("moment", range(6))
@@ -242,7 +268,7 @@ def test_a_kill_while_closing_is_resumed(tmp_path, monkeypatch, moment):
     straight = contents(write(tmp_path / "s.zarr", array))
     sink = begin(tmp_path / "a.zarr", array)
     fill(sink, array)
-    ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer._windows", "isoscope.writing.ledger.write_text",
+    ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer.windows", "isoscope.writing.ledger.write_sealed",
             "isoscope.writing.ledger.shutil.rmtree", "isoscope.writing.draft.Draft.publish",
             "isoscope.writing.draft.sync_folder"]  # fmt: skip
     with monkeypatch.context() as patched:
@@ -263,7 +289,7 @@ def test_damaged_pyramid_parts_are_made_again(tmp_path, monkeypatch):
     sink = begin(tmp_path / "a.zarr", array)
     fill(sink, array)
     with monkeypatch.context() as patched:
-        patched.setattr("isoscope_zarr.writer._windows", lambda *_: 1 / 0)
+        patched.setattr("isoscope_zarr.writer.windows", lambda *_: 1 / 0)
         with pytest.raises(DataError):
             sink.close()
     sink.abort()
@@ -296,30 +322,178 @@ def test_another_plan_or_layout_is_refused_by_name(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_finished_store_is_verified_and_repaired_in_place(tmp_path):
+def test_a_finished_store_is_resumed_in_place_by_its_own_plan_only(tmp_path):
     array = random((1, 1, 1, 150, 130))
     path = write(tmp_path / "a.zarr", array)
-    straight = contents(path)
-    flip(path / "0/c/0/0/0/2/0")
+    straight, touched = contents(path), (path / LEDGER).stat().st_mtime_ns
     sink = begin(path, array, resume=True)
-    assert fill(sink, array) == 1
+    assert fill(sink, array) == 0
     sink.close()
-    assert contents(path) == straight
     sink = begin(path, array, resume=True)
     sink.discard()
-    assert contents(path) == straight
+    assert (contents(path), (path / LEDGER).stat().st_mtime_ns) == (straight, touched)
     assert "model was" in refused(path, array, plan={"model": "z"})
+    flip(path / LEDGER)
+    assert "damaged ledger" in refused(path, array)
     (path / LEDGER).unlink()
     assert "without a ledger" in refused(path, array)
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
 
-def test_the_ledger_names_every_shard_with_size_and_checksum(tmp_path):
-    path = write(tmp_path / "a.zarr", random((1, 1, 1, 150, 130)))
+FILES = {
+    "0.5": ["zarr.json", "0/zarr.json", "2/zarr.json", "0/c/0/1/0/1/1", "1/c/0/0/0/1/1", "2/c/0/1/0/0/0"],
+    "0.4": [".zattrs", ".zgroup", "0/.zarray", "2/.zattrs", "0/0/1/0/3/3", "1/0/0/0/2/2", "2/0/1/0/1/0"],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(("version", "name"), [(v, n) for v, names in FILES.items() for n in names])
+def test_a_damaged_file_of_a_finished_store_is_repaired_and_no_other_part_touched(tmp_path, damage, version, name):
+    array, store = random((1, 2, 1, 150, 130)), zarr_store(version=version)
+    path = write(tmp_path / "a.zarr", array, store=store)
+    straight, parts_of = contents(path), json.loads((path / LEDGER).read_text())["parts"].values()
+    (part,) = (set(said["files"]) for said in parts_of if name in said["files"])
+    damage(path / name)
+    times = {file: (path / file).stat().st_mtime_ns for file in contents(path)}
+    sink = begin(path, array, store=store, resume=True)
+    assert fill(sink, array) == (name.startswith("0/") and "z" not in name)
+    sink.close()
+    assert contents(path) == straight
+    assert {file for file in times if (path / file).stat().st_mtime_ns != times[file]} <= part
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_whatever_is_damaged_at_once_is_repaired_to_the_same_bytes(tmp_path_factory, store, data):
+    array = random((1, 1, 1, 150, 130))
+    path = write(tmp_path_factory.mktemp("z") / "a.zarr", array, store=store)
+    straight = contents(path)
+    names = data.draw(st.lists(st.sampled_from(sorted(set(straight) - {LEDGER})), min_size=1, unique=True))
+    for name in names:
+        data.draw(st.sampled_from(DAMAGES))(path / name)
+    sink = begin(path, array, store=store, resume=True)
+    fill(sink, array)
+    sink.close()
+    assert contents(path) == straight
+
+
+def mended(path, array, caplog, **words):
+    """Resume with the values of another machine, say; what was written again, and what was said of it."""
+    caplog.clear()
+    sink = begin(path, array, resume=True, **words)
+    assert fill(sink, array) == 1
+    sink.close()
+    return [p for p, said in json.loads((path / LEDGER).read_text())["parts"].items() if said.get("remade")]
+
+
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
+def test_a_repair_with_other_bytes_is_recorded_said_and_carried_up_the_pyramid(tmp_path, store, caplog):
+    array = random((1, 1, 1, 300, 290), "uint16")
+    path = write(tmp_path / "a.zarr", array, store=store)
+    other = array.copy()
+    other[..., 64:128, 64:128] += 7
+    flip(path / SHARDS[store])
+    again = mended(path, other, caplog, store=store)
+    assert again == ["0.c.0.0.0.1.1", "1.c.0.0.0.0.0", "2.c.0.0.0.0.0", "metadata"]
+    assert "parts that came out with other bytes than before: 4" in caplog.text
+    without = write(tmp_path / "s.zarr", other, store=store)
+    for level in range(3):
+        np.testing.assert_array_equal(whole(path, level=level), whole(without, level=level))
+    assert contents(path).keys() == contents(without).keys()
+    assert contents(path)[METADATA[store]] == contents(without)[METADATA[store]]
+    gone(path / SHARDS[store])
+    assert mended(path, other, caplog, store=store) == again
+    assert not caplog.text
+
+
+METADATA = {STORE: "zarr.json", OLD: ".zattrs"}
+
+
+def levels_are_those_of(path, array, folder):
+    """Whether every level is what would have been written at once."""
+    without = write(folder / "straight.zarr", array)
+    return all(np.array_equal(whole(path, level=n), whole(without, level=n)) for n in range(3))
+
+
+def killed(path, array, moment, monkeypatch):
+    """Resume, and be killed at a moment of closing; how many shards were written."""
+    sink = begin(path, array, resume=True)
+    count = fill(sink, array)
+    with monkeypatch.context() as patched:
+        patched.setattr(moment, lambda *_: 1 / 0)
+        with pytest.raises(DataError):
+            sink.close()
+    sink.abort()
+    return count
+
+
+def test_a_kill_after_a_draft_was_repaired_with_other_bytes_leaves_no_stale_pyramid(tmp_path, monkeypatch):
+    array, path = random((1, 1, 1, 150, 130)), tmp_path / "a.zarr"
+    draft = draft_of(path, array)
+    assert killed(path, array, "isoscope_zarr.writer.windows", monkeypatch) == 0  # with its pyramid
+    flip(draft / SHARDS[STORE])
+    other = array // 2
+    assert killed(path, other, "isoscope_zarr.pyramid.shrink", monkeypatch) == 1  # the shard, but not its pyramid
+    other[..., :64, :], other[..., 128:, :], other[..., :64] = array[..., :64, :], array[..., 128:, :], array[..., :64]
+    other[..., 128:] = array[..., 128:]
+    sink = begin(path, other, resume=True)
+    assert fill(sink, other) == 0
+    sink.close()
+    assert levels_are_those_of(path, other, tmp_path)
+
+
+def test_a_stop_amid_a_repair_with_other_bytes_leaves_the_ledger_as_it_was(tmp_path):
+    array = random((1, 1, 1, 60, 60))
+    path = write(tmp_path / "a.zarr", array)
+    ledger = (path / LEDGER).read_bytes()
+    flip(path / "0/c/0/0/0/0/0")
+    for _ in range(2):
+        sink = begin(path, array, resume=True)
+        assert fill(sink, array // 2) == 1
+        sink.abort()
+        assert (path / LEDGER).read_bytes() == ledger
+    sink = begin(path, array, resume=True)
+    fill(sink, array // 2)
+    sink.close()
+    assert levels_are_those_of(path, array // 2, tmp_path)
+
+
+def test_orphans_of_a_finished_store_are_swept_unless_somebody_may_be_writing_them(tmp_path):
+    array = random((1, 1, 1, 150, 130))
+    path = write(tmp_path / "a.zarr", array)
+    straight = contents(path)
+    dead, ours, old = (
+        path / f"1/c/.0.{pid}-{n}b.partial" for n, pid in enumerate((2**22 + 1, os.getpid(), os.getpid()))
+    )
+    for orphan in (dead, ours, old):
+        orphan.write_bytes(b"torn")
+    os.utime(old, (1, 1))
+    begin(path, array, resume=True).close()
+    assert [p for p in (dead, ours, old) if p.exists()] == [ours]
+    ours.unlink()
+    assert contents(path) == straight
+
+
+def test_a_whole_draft_that_a_kill_left_without_its_name_can_be_replaced(tmp_path, monkeypatch):
+    array = random((1, 1, 1, 150, 130))
+    with monkeypatch.context() as patched:
+        patched.setattr("isoscope.writing.draft.Draft.publish", lambda _: 1 / 0)
+        with pytest.raises(DataError):
+            write(tmp_path / "a.zarr", array)
+    shutil.rmtree(draft_path(tmp_path / "a.zarr") / HIDDEN, ignore_errors=True)
+    write(tmp_path / "a.zarr", array)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
+def test_the_ledger_names_every_other_file_with_size_and_checksum(tmp_path, store):
+    path = write(tmp_path / "a.zarr", random((1, 1, 1, 150, 130)), store=store)
     ledger = json.loads((path / LEDGER).read_text())
-    named = {name: size for files in ledger["parts"].values() for name, (size, _) in files.items()}
-    shards = {p.relative_to(path).as_posix(): p.stat().st_size for p in path.rglob("c/**/*") if p.is_file()}
-    assert named == shards
+    named = {name: sums for said in ledger["parts"].values() for name, sums in said["files"].items()}
+    files = {name: [len(content), zlib.crc32(content)] for name, content in contents(path).items() if name != LEDGER}
+    assert named == files
     assert ledger["fingerprint"]["model"] == "abc"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isoscope import kinds, registry
-from isoscope.errors import DataError, PluginError
+from isoscope.errors import DataError, PluginError, RecipeError
 from isoscope.registry import Registry
 from isoscope.sources import find, open_all, open_one, store_for_reading, store_for_writing
 from isoscope.volume import ArraySink, ArrayVolume, Header
@@ -88,7 +88,7 @@ def test_opening_everything_keeps_the_order(folder):
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("none.dot", r"^nothing at .*none\.dot; expected a file, a store, a folder or a quoted glob$"),
+        ("none.dot", r"^nothing at .*none\.dot; expected a file, a store, a folder, a CSV or a quoted glob$"),
         ("*.png", r"^nothing at .*\*\.png; expected"),
         ("empty", r"^.*empty holds no image that we read \(0 entries\); expected \.dot$"),
         ("notes.txt", r"notes\.txt is not an image that we read; expected \.dot$"),
@@ -119,3 +119,22 @@ def test_a_broken_store_is_named_where_nobody_else_claims(folder, caplog):
 def test_a_suffix_that_nobody_writes_is_refused_with_those_that_are():
     with pytest.raises(DataError, match=r"^cannot write 'out\.bmp'; expected one of \.dot$"):
         store_for_writing(Path("out.bmp"))
+
+
+def test_a_store_can_be_given_parameters(monkeypatch):
+    def sized(*, size: int = 1):
+        """Dots of a size.
+
+        Args:
+            size: in pixels.
+        """
+        store = Dots()
+        store.size = size
+        return store
+
+    found = Registry("stores")
+    found.add("sized", sized)
+    monkeypatch.setattr(kinds, "stores", found)
+    assert [store_for_writing(Path("a.dot"), given).size for given in (None, {}, {"size": 3})] == [1, 1, 3]
+    with pytest.raises(RecipeError, match="unknown key 'version'"):
+        store_for_writing(Path("a.dot"), {"version": "0.4"})

@@ -44,12 +44,20 @@ class Caller:
 
     def __call__(self, items: Sequence[Item]) -> Tensor:
         """[N, C, H, W] on the model's device, from N tiles that can go together."""
-        stacked = torch.stack([shard.input(tile) for shard, tile in items])
-        if self._model.device.type == "cuda":  # only from pinned memory is the copy left to the device
-            stacked = stacked.pin_memory()
         if self._found:
             use(self._model.network, self._fields(items[0][0].job.frame), [_window(tile) for _, tile in items])
-        return self._model(stacked)
+        return self._model(self._stacked([shard.input(tile) for shard, tile in items]))
+
+    def _stacked(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Tiles as one batch; for CUDA in pinned memory, from which the device copies by itself.
+
+        numpy copies in this thread alone: torch would wake a thread per core for it, which readers and writers need.
+        """
+        pinned = self._model.device.type == "cuda"
+        batch = torch.empty((len(inputs), *inputs[0].shape), dtype=inputs[0].dtype, pin_memory=pinned)
+        for place, values in zip(batch.numpy(), inputs, strict=True):
+            place[...] = values.numpy()
+        return batch
 
     def _measured(self, frame: int) -> list[Field]:
         """The statistics of one frame: a function of it, the model and the recipe alone."""

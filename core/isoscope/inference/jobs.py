@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from isoscope.model import Model
 from isoscope.reading import ReadOptions
 from isoscope.sources import store_for_writing
 from isoscope.volume import Sink, Volume
-from isoscope.writing.ledger import differences
+from isoscope.writing.fingerprint import differences
 
 __all__ = ["create", "finish", "load_plan", "run", "save_plan"]
 
@@ -38,7 +38,7 @@ def create(plan: Plan, *, resume: bool = False) -> Sink:
     """
     if plan.output is None:
         raise DataError("the plan names no output; expected one; give `plan` an output")
-    store = store_for_writing(plan.output)
+    store = store_for_writing(plan.output, plan.store)
     return store.create(plan.output, plan.header, plan.layout, fingerprint=plan.fingerprint(), resume=resume)
 
 
@@ -97,7 +97,8 @@ def _document(plan: Plan) -> Document:
         raise DataError("the plan lives in memory; expected a model, an input and an output on disk; name them all")
     return {
         "format": FORMAT, "model": str(plan.model), "source": _written(plan.source),
-        "output": str(plan.output.absolute()), "shape": list(plan.header.shape), "shard": list(plan.layout.shard),
+        "output": str(plan.output.absolute()), "store": plan.store, "shape": list(plan.header.shape),
+        "shard": list(plan.layout.shard),
         "jobs": len(plan.jobs), "fingerprint": json.loads(json.dumps(plan.fingerprint())),
     }  # fmt: skip
 
@@ -135,10 +136,9 @@ def _station(document: str) -> _Station:
         model = model.drawing(draw["seed"], draw["number"])
     source = _address(facts["source"])
     volume = source.open()
-    made = plan(
-        model, volume, tile=wanted["grid"]["core"], tiling=wanted["tiling"]["name"], source=source,
-        output=Path(facts["output"]),
-    )  # fmt: skip
+    grid = {"tile": wanted["grid"]["core"], "tiling": wanted["tiling"]["name"]}
+    made = plan(model, volume, **grid, source=source, output=Path(facts["output"]))
+    made = replace(made, store=facts["store"])
     if changed := differences(wanted, json.loads(json.dumps(made.fingerprint()))):
         raise DataError(f"{made.header.name}: the plan no longer holds ({'; '.join(changed[:4])}); plan again")
     return _Station(made, model, volume, frames_of(model, volume), create(made, resume=True))

@@ -62,6 +62,7 @@ class Plan:
         model: the folder of the model, where it has one.
         source: where the input lies, where it is a file.
         output: where the prediction is written, if anywhere.
+        store: parameters of the store that writes it, if any.
     """
 
     header: Header
@@ -73,6 +74,7 @@ class Plan:
     model: Path | None = None
     source: Address | None = None
     output: Path | None = None
+    store: dict[str, Any] | None = None
 
     def tiles(self, job: Job) -> int:
         """How many of the grid's tiles a job covers."""

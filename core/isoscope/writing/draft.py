@@ -7,19 +7,19 @@ processes that write one draft write the same bytes.
 from __future__ import annotations
 
 import logging
-import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isoscope.durable import sync_folder
+from isoscope.durable import made, sync_folder
 from isoscope.errors import refusal
 from isoscope.writing import lease
-from isoscope.writing.ledger import HIDDEN, Ledger, made
+from isoscope.writing.ledger import HIDDEN, PLAN, Ledger
+from isoscope.writing.orphans import sweep
 
-__all__ = ["Draft", "draft_path", "pending", "sweep_temporaries"]
+__all__ = ["Draft", "draft_path", "final_path", "pending"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +29,15 @@ def draft_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def final_path(root: Path) -> Path | None:
+    """The output that grows in a folder of this name; None if it is no draft's name."""
+    name = root.name.removeprefix(".").removesuffix(".partial")
+    return root.with_name(name) if name and root.name == f".{name}.partial" else None
+
+
 def pending(path: Path) -> bool:
     """Whether an unfinished output of this name waits to be resumed."""
-    return (draft_path(path) / HIDDEN / "plan.json").is_file()
+    return (draft_path(path) / PLAN).is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,15 @@ class Draft:
 
     @classmethod
     def open(
-        cls, path: Path, fingerprint: Mapping[str, Any], *, resume: bool = False, file: str | None = None
-    ) -> Draft:
+        cls, path: Path, fingerprint: Mapping[str, Any], *,
+        parts: Sequence[str] = (), resume: bool = False, file: str | None = None,
+    ) -> Draft:  # fmt: skip
         """Start a draft, or go on with the one that is there, or with the finished output.
 
         Args:
             path: the output's final name.
             fingerprint: all that decides its bytes.
+            parts: the names of all its parts.
             resume: go on; else an older draft is removed.
             file: where in the output the finished ledger lies.
 
@@ -62,23 +70,27 @@ class Draft:
         """
         root = draft_path(path)
         _restore(path)
-        if resume and (found := cls._resumed(path, root, fingerprint, file)):
+        if resume and (found := cls._resumed(path, root, fingerprint, file, parts)):
             return found
-        _sweep(root)
+        _clear(root, file)
         made(root)
         (root / HIDDEN).mkdir(exist_ok=True)
         lease.take(root / HIDDEN)
-        return cls(path, root, Ledger.begin(root, fingerprint))
+        return cls(path, root, Ledger.begin(root, fingerprint, parts))
 
     @classmethod
-    def _resumed(cls, path: Path, root: Path, fingerprint: Mapping[str, Any], file: str | None) -> Draft | None:
-        if (ledger := Ledger.resume(root, fingerprint, file)) is not None:
+    def _resumed(
+        cls, path: Path, root: Path, fingerprint: Mapping[str, Any], file: str | None, parts: Sequence[str]
+    ) -> Draft | None:
+        if (ledger := Ledger.resume(root, fingerprint, file, parts)) is not None:
             _join(root)
             return cls(path, root, ledger)
         if file is None or not path.exists():
             return None
-        if (finished := Ledger.resume(path, fingerprint, file)) is None:
+        if (finished := Ledger.resume(path, fingerprint, file, parts)) is None:
             raise refusal(path, "a finished output without a ledger", "one to resume", "replace it with --overwrite")
+        sweep(path)
+        shutil.rmtree(path / HIDDEN, ignore_errors=True)
         return cls(path, path, finished)
 
     def beat(self) -> None:
@@ -119,11 +131,12 @@ def _restore(path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sweep(root: Path) -> None:
+def _clear(root: Path, file: str | None) -> None:
     """Remove an older draft of ours, if nobody is at work there."""
     if not root.exists():
         return
-    if not root.is_dir() or (any(root.iterdir()) and not (root / HIDDEN).is_dir()):
+    ours = (root / HIDDEN).is_dir() or (file is not None and (root / file).is_file())
+    if not root.is_dir() or (any(root.iterdir()) and not ours):
         raise refusal(root, "something that is no draft of ours", "a free name", "move it away")
     if (who := lease.holder(root / HIDDEN)) is not None:
         raise refusal(root, f"a draft that {who} is writing", "nobody at work", "wait for it, or stop it")
@@ -137,14 +150,6 @@ def _join(root: Path) -> None:
         return
     (root / HIDDEN).mkdir(exist_ok=True)
     lease.take(root / HIDDEN)
-    for orphan in root.rglob(".*.partial"):
+    for orphan in root.rglob(".*.partial"):  # whoever began them is gone: the lease says so
         if orphan.is_file():
             orphan.unlink(missing_ok=True)
-
-
-def sweep_temporaries(path: Path) -> None:
-    """Remove what `durable.publish` left beside a file when its process was killed."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]{{8}}\.partial")
-    for other in path.parent.glob("*.partial"):
-        if (found := pattern.fullmatch(other.name)) and not lease.runs(int(found[1])):
-            other.unlink(missing_ok=True)

@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoscope import kinds
+from isoscope.durable import made
 from isoscope.reading import ReadOptions
 from isoscope.sources import open_one
 from isoscope.volume import ArrayVolume, Box, Header, Layout, Shape, Volume
-from isoscope.writing.draft import Draft, sweep_temporaries
-from isoscope.writing.ledger import made
+from isoscope.writing.draft import Draft
+from isoscope.writing.orphans import sweep_beside
 from isoscope.writing.shrinking import pyramid, shrink
 
-__all__ = ["LARGE", "Gathered", "gather"]
+__all__ = ["INSIDE", "LARGE", "Gathered", "gather"]
 
 LARGE = 64 * 2**20
 """Bytes from which an image does not wait in memory."""
-_INSIDE = "image.ome.zarr"
+INSIDE = "image.ome.zarr"
+"""Where in the draft of such an output the image waits."""
 
 
 class Gathered(Protocol):
@@ -62,7 +64,7 @@ def gather(
         resume: go on with what a stopped one gathered.
     """
     made(path.parent)
-    sweep_temporaries(path)
+    sweep_beside(path)
     single = all(s >= n for s, n in zip(layout.shard, header.shape, strict=True))
     small = math.prod(header.shape) * header.dtype.itemsize < LARGE
     if single or (small and fingerprint is None):
@@ -109,7 +111,7 @@ class _OnDisk:
         plan = fingerprint or {}
         self._kept, self._layout, self._shape = fingerprint is not None, layout, header.shape
         self._draft = Draft.open(path, plan, resume=resume)
-        inside, store = self._draft.root / _INSIDE, kinds.stores["zarr"]()
+        inside, store = self._draft.root / INSIDE, kinds.stores["zarr"]()
         self._sink = store.create(inside, header, layout, fingerprint=plan, resume=True)
 
     def write(self, box: Box, values: NDArray[Any], /) -> None:
@@ -132,7 +134,7 @@ class _OnDisk:
 
     def levels(self) -> list[Volume]:
         self._sink.close()
-        inside, count = self._draft.root / _INSIDE, len(pyramid(self._shape, self._layout.levels))
+        inside, count = self._draft.root / INSIDE, len(pyramid(self._shape, self._layout.levels))
         return [open_one(inside, ReadOptions(level=n))[0] for n in range(count)]
 
     def beat(self) -> None:

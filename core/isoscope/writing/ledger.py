@@ -1,29 +1,33 @@
 """What of an output is done, and whether the disk still agrees: one plan, and one small marker per part.
 
 A part's files come first, each synced; its marker comes after them. So a marker never promises what a power cut can
-take back, and a missing marker only means: do it again.
+take back, and a missing marker only means: do it again. Markers carry the plan's hash, and a checksum of themselves.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isoscope.durable import publish, read_json, sync_folder, write_json, write_text
+from isoscope.durable import fault, keep, made, read_json, unsealed, write_json, write_sealed
 from isoscope.errors import DataError, refusal
+from isoscope.writing.fingerprint import differences, digest, plain
 
-__all__ = ["FORMAT", "HIDDEN", "Ledger", "differences", "identity", "keep", "made"]
+__all__ = ["FORMAT", "HIDDEN", "PLAN", "Ledger", "identity"]
 
-FORMAT = 1
+_log = logging.getLogger(__name__)
+
+FORMAT = 2
 HIDDEN = ".isoscope"
 """The folder of plan and markers in an unfinished output."""
-_BLOCK = 2**20
+PLAN = f"{HIDDEN}/plan.json"
 Document = dict[str, Any]
 
 
@@ -34,155 +38,156 @@ class Ledger:
     Attributes:
         root: the folder that the output is written in.
         fingerprint: all that decides its bytes, as JSON gives it back.
-        closed: the files of every part, size and CRC-32 each, once the output is finished: no marker counts any more.
+        parts: the names of all parts that the whole output has.
+        closed: of a finished output, what is said of every part; no marker counts any more.
+        remade: parts that `put` wrote again with other bytes.
     """
 
     root: Path
     fingerprint: Document
-    closed: Mapping[str, Document] | None = None
+    parts: tuple[str, ...] = ()
+    closed: dict[str, Document] | None = None
+    remade: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, root: Path, fingerprint: Mapping[str, Any]) -> Ledger:
+    def begin(cls, root: Path, fingerprint: Mapping[str, Any], parts: Sequence[str] = ()) -> Ledger:
         """Start a ledger in a folder."""
-        ledger = cls(root, _plain(fingerprint))
+        ledger = cls(root, plain(fingerprint), tuple(parts))
         made(root / HIDDEN / "markers")
-        write_json(root / HIDDEN / "plan.json", {"format": FORMAT, "fingerprint": ledger.fingerprint})
+        write_json(root / PLAN, {**ledger._about(), "parts": list(parts)})
         return ledger
 
     @classmethod
-    def resume(cls, root: Path, fingerprint: Mapping[str, Any], file: str | None = None) -> Ledger | None:
+    def find(cls, root: Path, file: str | None = None) -> Ledger | None:
         """The ledger that `begin` or, in `file`, `close` left in a folder; None if there is none.
 
         Raises:
-            DataError: if it was begun with another fingerprint.
+            DataError: if it is damaged, or of another format.
         """
-        wanted = _plain(fingerprint)
-        for found in (root / name for name in (file, f"{HIDDEN}/plan.json") if name):
-            if (document := _load(found)) is not None:
-                _check(root, document, wanted)
-                return cls(root, wanted, document.get("parts"))
-        return None
+        if file is not None and (root / file).is_file():
+            document = _finished(root / file)
+            return cls(root, document["fingerprint"], tuple(document["parts"]), document["parts"])
+        try:
+            document = read_json(root / PLAN)
+        except (OSError, ValueError):  # what cannot be read was never finished
+            return None
+        _check_format(root, document)
+        return cls(root, dict(document.get("fingerprint", {})), tuple(document.get("parts", ())))
+
+    @classmethod
+    def resume(
+        cls, root: Path, fingerprint: Mapping[str, Any], file: str | None = None, parts: Sequence[str] = ()
+    ) -> Ledger | None:
+        """The same, to go on with it.
+
+        Raises:
+            DataError: if it was begun with another fingerprint, is damaged, or of another format.
+        """
+        wanted = plain(fingerprint)
+        if (found := cls.find(root, file)) is None:
+            return None
+        _check_same(root, found.fingerprint, wanted)
+        return cls(root, wanted, tuple(parts), found.closed)
 
     def put(self, part: str, files: Mapping[str, bytes], **facts: Any) -> None:
         """Write the files of a part (paths within the root), then its marker with what else is worth knowing of it.
+
+        Of a finished output nothing is recorded before `close`: until then, what came out with other bytes is as
+        damaged as before, and with it what was made of it.
 
         Raises:
             DataError: if the output's folder is gone.
         """
         if not self.root.is_dir():
             raise refusal(self.root, "nothing there", "the draft", "another process finished or removed it: look there")
+        before = self.marker(part)
         for name, content in files.items():
             keep(self.root / name, content)
         sums = {name: [len(content), zlib.crc32(content)] for name, content in sorted(files.items())}
+        marker = plain({"files": sums, **facts, **self._again(part, before, sums)})
         if self.closed is None:
-            write_json(self._marker(part), {"plan": self._hash, "files": sums, **facts})
+            write_sealed(self._marker(part), {"plan": digest(self.fingerprint), **marker})
+        else:
+            self.closed[part] = marker
+
+    def _again(self, part: str, before: Document | None, sums: Document) -> Document:
+        """The mark of a part whose bytes are no longer those first written: the same plan, another machine or library.
+
+        It is as good as the first one was; to refuse it would leave the output damaged for ever.
+        """
+        if before is None or before["files"] == sums:
+            return {"remade": True} if before and before.get("remade") else {}
+        self.remade.add(part)
+        return {"remade": True}
 
     def marker(self, part: str) -> Document | None:
-        """What the marker of a part says, or None where it is missing, damaged or another plan's."""
+        """What is said of a part, or None where its marker is missing, damaged or another plan's."""
         if self.closed is not None:
-            return {"files": self.closed[part]} if part in self.closed else None
-        document = _load(self._marker(part))
-        return document if document and document.get("plan") == self._hash else None
+            return self.closed.get(part)
+        try:
+            document = unsealed(read_json(self._marker(part)))
+        except (OSError, ValueError):
+            return None
+        return document if document.pop("plan", None) == digest(self.fingerprint) else None
 
-    def holds(self, part: str) -> bool:
-        """Whether a part is done and every file of it still has the size and the checksum that were written."""
-        marker = self.marker(part)
-        files = (marker or {}).get("files") or {}
-        return bool(files) and all(_same(self.root / name, *sums) for name, sums in files.items())
+    def holds(self, part: str, **facts: Any) -> bool:
+        """Whether a part is done, with these facts, and every file of it is as it was written."""
+        marker = self.marker(part) or {}
+        same = all(marker.get(name) == value for name, value in facts.items())
+        files = marker.get("files", {}).items() if same else ()
+        return bool(files) and all(fault(self.root / name, *sums) is None for name, sums in files)
 
-    def close(self, file: str, parts: Iterable[str]) -> None:
-        """Gather the markers in one compact file and remove them.
+    def state(self, parts: Iterable[str]) -> str:
+        """What changes with any byte of these parts, and so tells whether what was made of them is up to date."""
+        return digest([(self.marker(part) or {}).get("files") for part in parts])
+
+    def close(self, file: str) -> None:
+        """Gather what is said of all parts in one compact file, and remove the markers.
 
         Raises:
             DataError: if the marker of a part is gone.
         """
-        gathered = {part: self._files(part) for part in parts}
-        document = {"format": FORMAT, "fingerprint": self.fingerprint, "parts": gathered}
-        write_text(self.root / file, json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n")
-        shutil.rmtree(self.root / HIDDEN)
+        document = {**self._about(), "parts": {part: self._said(part) for part in self.parts}}
+        if self.remade:
+            _log.warning("%s: parts that came out with other bytes than before: %d; the same plan made them, so their "
+                         "checksums are replaced", self.root.name, len(self.remade))  # fmt: skip
+        if self.closed is None or document != _finished(self.root / file):
+            write_sealed(self.root / file, document)
+        if self.closed is None:
+            shutil.rmtree(self.root / HIDDEN)
 
-    def _files(self, part: str) -> Document:
+    def _about(self) -> Document:
+        return {"format": FORMAT, "plan": digest(self.fingerprint), "fingerprint": self.fingerprint}
+
+    def _said(self, part: str) -> Document:
         if (marker := self.marker(part)) is None:
             raise refusal(self.root, f"no marker of {part}", "one for every part", "resume to write it again")
-        return dict(marker["files"])
+        return marker
 
     def _marker(self, part: str) -> Path:
         return self.root / HIDDEN / "markers" / f"{part}.json"
 
-    @property
-    def _hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.fingerprint, sort_keys=True).encode()).hexdigest()[:16]
 
-
-def _plain(fingerprint: Mapping[str, Any]) -> Document:
-    """As it will be read back: tuples become lists, keys text."""
-    plain: Document = json.loads(json.dumps(dict(fingerprint), allow_nan=False))
-    return plain
-
-
-def _load(file: Path) -> Document | None:
-    """A JSON object, or None where there is none: what cannot be read was never finished."""
+def _finished(file: Path) -> Document:
     try:
-        return read_json(file)
+        document = read_json(file)
+        _check_format(file, document)
+        return unsealed(document)
     except (OSError, ValueError):
-        return None
+        raise refusal(file, "a damaged ledger", "the one that was written", "start anew with --overwrite") from None
 
 
-def _same(file: Path, size: int, crc32: int) -> bool:
-    try:
-        if file.stat().st_size != size:
-            return False
-        with file.open("rb") as handle:
-            found = 0
-            while block := handle.read(_BLOCK):
-                found = zlib.crc32(block, found)
-    except OSError:
-        return False
-    return found == crc32
-
-
-def _check(root: Path, document: Document, wanted: Document) -> None:
+def _check_format(root: Path, document: Document) -> None:
     if document.get("format") != FORMAT:
         raise refusal(root, f"ledger format {document.get('format')!r}", str(FORMAT), "start anew with --overwrite")
-    found = document.get("fingerprint")
-    if changed := differences(found if isinstance(found, dict) else {}, wanted):
+
+
+def _check_same(root: Path, found: Document, wanted: Document) -> None:
+    if changed := differences(found, wanted):
         more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
         told = "; ".join(changed[:4]) + more
         raise DataError(f"{root.name}: cannot resume what was begun otherwise ({told}); expected the same; "
                         f"give what it was begun with, or start anew with --overwrite")  # fmt: skip
-
-
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What differs between two fingerprints, one entry per key: "tile was 512, now 256"."""
-    return list(_differences(found, wanted, prefix))
-
-
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for key in sorted({*found, *wanted}):
-        old, new = found.get(key), wanted.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            yield f"{prefix}{key} was {_short(old)}, now {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:36]}..."
-
-
-def keep(file: Path, content: bytes) -> None:
-    """Write a file, and the folders above it, so that a power cut cannot take them back."""
-    made(file.parent)
-    publish(file, lambda draft: draft.write_bytes(content))
-
-
-def made(folder: Path) -> None:
-    """Create a folder and those above it, and make them durable."""
-    if not folder.is_dir():
-        made(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
 
 
 def identity(path: Path) -> str:
