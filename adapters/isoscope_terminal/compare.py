@@ -82,8 +82,10 @@ def compare(
     sets.check()
     changes = {"overrides": set_ or [], "more": duration_keys(steps, minutes, seed)}
     entrants = entered(recipes, sets, task, changes, seeds)
+    # what a baseline reads is what the models read
     grey = any(entrant.recipe.source.grey for entrant in entrants)
-    offered = offers(sets.source, sets.target, sets.pairs, grey=grey) if baselines else {}
+    planes = entrants[0].recipe.output.planes
+    offered = offers(sets.source, sets.target, sets.pairs, grey=grey, planes=planes) if baselines else {}
     _check_names([*offered, *map(named, recipes)], reference)
     _say(voice, sets, entrants, out)
     if baselines:

@@ -206,6 +206,10 @@ def test_what_is_offered_fits_the_channels(source, target, grey, names):
         assert np.isfinite(pixels(made)).all()
 
 
+def test_nothing_is_offered_for_stacks_read_as_channels():
+    assert offers([volume(RNG(0).random((13, 40, 40)), "ZYX")], GREY, planes="stack") == {}
+
+
 def test_a_grey_model_is_compared_with_the_grey_input_not_with_its_colours():
     (made,) = offers(COLOUR, COLOUR, grey=True)["input"]().apply(COLOUR[:1])
     assert metrics.chroma_rmse(pixels(made)[0], np.repeat(pixels(made)[0][:1], 3, 0)) == 0

@@ -14,7 +14,7 @@ from isoscope.baselines.colours import luminance_table, matched_histograms, stai
 from isoscope.baselines.filters import gaussian, non_local_means, richardson_lucy
 from isoscope.baselines.planewise import as_read
 from isoscope.baselines.tuning import tuned
-from isoscope.frames import Frames, sampled
+from isoscope.frames import Frames, Planes, sampled
 from isoscope.preparation.stain import Method
 from isoscope.spectra import blur_between
 from isoscope.volume import Volume
@@ -50,8 +50,9 @@ class Baseline:
 
 
 def offers(
-    source: Sequence[Volume], target: Sequence[Volume], pairs: Pairs | None = None, *, grey: bool = False
-) -> dict[str, Callable[[], Baseline]]:
+    source: Sequence[Volume], target: Sequence[Volume], pairs: Pairs | None = None, *, grey: bool = False,
+    planes: Planes = "xy",
+) -> dict[str, Callable[[], Baseline]]:  # fmt: skip
     """The baselines that fit, by name; each is tuned or measured only when it is called.
 
     Args:
@@ -60,7 +61,10 @@ def offers(
         pairs: images of A and B, paired by position, to tune filters on; never those of the test. None: filters run
             with their defaults, and say so.
         grey: images of A are RGB that is read as luminance.
+        planes: how models read images of A; of a stack as channels no filter makes a picture.
     """
+    if planes == "stack":
+        return {}
     sets = _Sets(source, target, pairs, grey)
     inputs, outputs = 1 if grey else source[0].header.shape[1], target[0].header.shape[1]
     rgb = target[0].header.rgb and outputs == 3

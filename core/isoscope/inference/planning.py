@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from isoscope import __version__
@@ -178,8 +177,7 @@ def plan(
 def _decides(model: Model, given: Header, source: Address | None) -> dict[str, Any]:
     """What decides the grey values besides the grid: the same weights on another kind of device round otherwise."""
     content = {"content": identity(source.path), "index": source.index} if source else {}
-    # other versions of numpy may turn the same random bits into other numbers
-    drawn = {"draw": {**asdict(model.draw), "numpy": np.__version__}} if model.draw else {}
+    drawn = {"draw": model.draw.facts()} if model.draw else {}
     return {
         "isoscope": __version__, "torch": str(torch.__version__), "device": model.device.type,
         "precision": model.precision, "normalisation": model.normalisation,

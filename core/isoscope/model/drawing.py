@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,10 @@ class Draw:
     number: int
     pixel: int
     image: int
+
+    def facts(self) -> dict[str, Any]:
+        """All that decides the noise: other versions of numpy may turn the same random bits into other numbers."""
+        return {**asdict(self), "numpy": np.__version__}
 
     def key(self, *what: object) -> int:
         """128 bits for one field of noise."""
