@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from isoscope_terminal import convert, demo, doctor, evaluate, init, look, plugins, predict, split, train, verify
+from isoscope_terminal import (
+    compare,
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    init,
+    look,
+    pairs,
+    plugins,
+    predict,
+    split,
+    train,
+    verify,
+)
 from isoscope_terminal.manners import mannered, session
 from isoscope_terminal.voice import complain, steady_streams, told
 
@@ -19,7 +33,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(name="isoscope", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for command in (
     demo.demo, look.info, convert.convert, split.split, init.init, train.train, predict.predict, evaluate.evaluate,
-    verify.verify, doctor.doctor,
+    compare.compare, pairs.pairs, verify.verify, doctor.doctor,
 ):  # fmt: skip
     app.command()(mannered(command))
 app.add_typer(plugins.app, name="plugins")

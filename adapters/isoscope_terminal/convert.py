@@ -12,9 +12,10 @@ import typer
 
 from isoscope.errors import DataError
 from isoscope_terminal import options
-from isoscope_terminal.batch import Progress, Stop, Tidy, Work, run_all, summary
+from isoscope_terminal.batch import Progress, Stop, Work, run_all, summary
 from isoscope_terminal.crops import parsed
 from isoscope_terminal.inputs import Failed, Item, opened, planned
+from isoscope_terminal.making import converted
 from isoscope_terminal.outputs import check_places, finished, place
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.versions import OmeZarr, check_version, store_for
@@ -150,14 +151,13 @@ def _run(task: _Task, reading: Reading, workers: int, resume: bool, progress: Pr
     Raises:
         Interrupted: after Ctrl-C.
     """
-    from isoscope.writing.conversion import run
     from isoscope.writing.ledger import identity
 
-    made, store = task.conversion, store_for(task.out, task.ome_zarr)
-    fingerprint = made.fingerprint(content=[identity(path) for path in task.files], read_as=reading.facts())
-    sink = store.create(task.out, made.header, made.layout, fingerprint=fingerprint, resume=resume)
-    first = next(made.boxes())
-    tally = run(made, Tidy(sink, first), workers=workers, progress=lambda done, _: progress(done), stop=stop)
+    content = [identity(path) for path in task.files]
+    store = store_for(task.out, task.ome_zarr)
+    tally = converted(
+        task.conversion, task.out, store, resume, progress, stop, workers, content=content, read_as=reading.facts()
+    )  # fmt: skip
     pixels = max(1, tally.pixels)
     return {
         "clipped_fraction": tally.clipped / pixels, "rounded_fraction": tally.rounded / pixels,

@@ -17,7 +17,8 @@ __all__ = ["evaluate", "number"]
 _WHERE = "file, store, folder or quoted glob"
 _NAMES = {
     "psnr": "PSNR (dB)", "ssim": "SSIM", "nrmse": "NRMSE", "pearson": "Pearson", "psnr_affine": "PSNR, affine (dB)",
-    "ssim_affine": "SSIM, affine", "chroma_rmse": "chroma RMSE (grey values)", "dice": "Dice", "iou": "IoU",
+    "ssim_affine": "SSIM, affine", "power_low": "lowest radial power ratio", "power_high": "highest radial power ratio",
+    "chroma_rmse": "chroma RMSE (grey values)", "dice": "Dice", "iou": "IoU",
     "object_count_error": "object count error",
 }  # fmt: skip
 

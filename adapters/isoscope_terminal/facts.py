@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isoscope.domain import Domain
     from isoscope.proposal import Proposal
+    from isoscope.run import Run
     from isoscope.volume import Volume
 
-__all__ = ["counted", "describe", "domain_facts", "domains_said", "preset_reason", "sized"]
+__all__ = ["counted", "describe", "domain_facts", "domains_said", "parameters_said", "preset_reason", "sized"]
 
 _POLARITY = {1: "bright", -1: "dark", 0: "undetermined"}
 
@@ -73,3 +74,15 @@ def domains_said(proposal: Proposal, source: Sequence[Volume], target: Sequence[
     """Both domains, one line each."""
     both = ((proposal.source, source), (proposal.target, target))
     return [f"{domain.name}: " + "; ".join(describe(domain, volumes)) for domain, volumes in both]
+
+
+def parameters_said(run: Run, when: str) -> list[str]:
+    """What generators whose form is physics were measured or learned to be, a line each."""
+    from isoscope.quantity import described
+
+    lines = []
+    for direction, network in run.average.networks.items():
+        if found := described(network):
+            values = "; ".join(f"{name.replace('_', ' ')} {quantity}" for name, quantity in found.items())
+            lines.append(f"{direction} {when} {values}")
+    return lines

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from isoscope_terminal import options
-from isoscope_terminal.batch import Progress, Stop, Tidy, Work, run_all, summary
+from isoscope_terminal.batch import Progress, Stop, Work, run_all, summary
 from isoscope_terminal.inputs import Failed, Item, opened, planned
+from isoscope_terminal.making import predicted
 from isoscope_terminal.outputs import check_places, finished, place
 from isoscope_terminal.plans import Task, add_costs, check_room, facts, lines
 from isoscope_terminal.readers import Reading, reads
@@ -120,12 +121,7 @@ def _stream(
     Raises:
         Interrupted: after Ctrl-C.
     """
-    from isoscope.inference import create, stream
-
-    sink = Tidy(create(task.plan, resume=resume), task.plan.jobs[0].box)
-    tally = stream(
-        task.plan, model, task.item.volume, sink, progress=lambda done, _: progress(done), stop=stop, batch=batch
-    )
+    tally = predicted(task.plan, model, task.item.volume, resume, progress, stop, batch)
     return {"clipped_fraction": tally.clipped / max(1, tally.pixels), "resumed_shards": tally.skipped}
 
 

@@ -13,7 +13,7 @@ import typer
 
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split, compared, facts_of, refuse_failures, say_findings
-from isoscope_terminal.facts import counted, domains_said, preset_reason
+from isoscope_terminal.facts import counted, domains_said, parameters_said, preset_reason
 from isoscope_terminal.progress import Live
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.stopping import stoppable
@@ -35,9 +35,10 @@ _MUCH = 0.2
 
 @dataclass(slots=True)
 class _Last:
-    """The newest report of a run, kept for the summary."""
+    """A run and its newest report, kept for the summary."""
 
     progress: Progress | None = None
+    run: Run | None = None
 
 
 @reads("source", "target")
@@ -136,13 +137,16 @@ def run_training(
     with stoppable() as stop, Live("training") as live:
         training.train(
             recipe, *sides, out, report=_both(live.training, last), stop=stop, preview=_preview, resume=resume,
-            overwrite=overwrite, weights=weights, ready=partial(_tell_reading, voice),
+            overwrite=overwrite, weights=weights, ready=partial(_tell_beginning, voice, last),
         )  # fmt: skip
+    for line in parameters_said(last.run, "ended with") if last.run else ():
+        voice.say(line)
     return last.progress
 
 
-def _tell_reading(voice: Voice, run: Run) -> None:
-    for line in run.supply.reading:
+def _tell_beginning(voice: Voice, last: _Last, run: Run) -> None:
+    last.run = run
+    for line in (*run.supply.reading, *parameters_said(run, "begins with")):
         voice.say(line)
 
 

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from types import ModuleType
 
 __all__ = [
+    "baselines",
+    "comparison",
     "errors",
     "evaluation",
     "inference",

@@ -36,8 +36,10 @@ def evaluate(
     """Compare predictions, and baselines if any, with truths, paired by position.
 
     Per image, over all pixels: `psnr` (dB), `nrmse`, `pearson`; `ssim` per plane, then averaged; `psnr_affine` and
-    `ssim_affine` after one fit of slope > 0 and offset per channel; `channels`, the same for each channel. RGB truths
-    add `chroma_rmse` (grey values); labels add `dice`, `iou` and `object_count_error` (summed over t and channels).
+    `ssim_affine` after one fit of slope > 0 and offset per channel; `power_low` and `power_high`, after that fit, the
+    smallest and largest ratio of radial power to the truth's over spatial frequencies up to half of Nyquist (below 1:
+    too smooth, above: noise or invention); `channels`, the same for each channel. RGB truths add `chroma_rmse` (grey
+    values); labels have `dice`, `iou` and `object_count_error` (summed over t and channels) in place of the powers.
     `mean`, `sd` (n - 1 in the denominator) and `n` are over images. A grey baseline is compared with each colour of an
     RGB truth. `black`, the zero of SSIM, is 0, or where the given data range, or else the truths, begin below it.
 

@@ -33,9 +33,15 @@ Direction: TypeAlias = Literal["a2b", "b2a"]
 Generator: TypeAlias = "Callable[..., nn.Module]"
 """`(inputs: Domain, outputs: Domain, /, *, ...) -> nn.Module`: [N, C_in, H, W] -> [N, C_out, H, W], normalised values.
 
-The module may offer `fit(inputs, outputs)`, called once before training with unpaired patches of both domains.
 It carries `stride: int`, the multiple that H and W must have. It must accept any such size from 16 px and two
-strides on."""
+strides on. The module may offer:
+
+- `fit(inputs, outputs)`, called once before training with unpaired patches of both domains;
+- `describe() -> Mapping[str, Quantity]`, its parameters that have a physical meaning, with their units: shown when a
+  run starts and ends, and stored with the model;
+- noise, where one image has many answers: with `pixel_noise: int` and `image_noise: int` it is also called as
+  `(x, z)`, z unit Gaussian [N, pixel_noise + image_noise, H, W]: first so many maps that are white, then so many that
+  are one number all over an image. Without z it draws them in training and takes zeros in evaluation."""
 
 Discriminator: TypeAlias = "Callable[..., nn.Module]"
 """`(inputs: Domain, /, *, ...) -> nn.Module`: [N, C, H, W] -> scores [N, 1, h, w], without a final sigmoid.

@@ -78,13 +78,19 @@ def hard_mask(x: Tensor, domain: Domain) -> Tensor:
     return domain.polarity * (content(x, domain) - threshold(domain)) > 0
 
 
-def smooth(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of [N, C, H, W] with replicated borders; sigma in pixels."""
-    radius = max(1, round(3 * sigma))
+def smooth(x: Tensor, sigma: float | Tensor, radius: int | None = None) -> Tensor:
+    """Gaussian blur of [N, C, H, W] with replicated borders.
+
+    Args:
+        x: images.
+        sigma: in pixels; a tensor [C] gives each channel its own, and gets gradients.
+        radius: at which the kernel is cut, in pixels; none: three sigma.
+    """
+    if radius is None:
+        radius = max(1, round(3 * float(torch.as_tensor(sigma).max())))
     taps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
-    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    c = x.shape[1]
+    kernel = torch.exp(-0.5 * (taps / (sigma[:, None] if isinstance(sigma, Tensor) else sigma)) ** 2)
+    kernel = (kernel / kernel.sum(-1, keepdim=True)).expand(x.shape[1], -1)[:, None]
     x = F.pad(x, (radius, radius, radius, radius), mode="replicate")
-    x = F.conv2d(x, kernel.reshape(1, 1, -1, 1).expand(c, 1, -1, 1), groups=c)
-    return F.conv2d(x, kernel.reshape(1, 1, 1, -1).expand(c, 1, 1, -1), groups=c)
+    x = F.conv2d(x, kernel[..., None], groups=x.shape[1])
+    return F.conv2d(x, kernel[..., None, :], groups=x.shape[1])

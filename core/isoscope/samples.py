@@ -89,12 +89,6 @@ def _size(plane: Array) -> tuple[int, int]:
     return plane.shape[0], plane.shape[1]
 
 
-def _pixels(volume: Volume) -> Array:
-    """The first plane as [H, W] or [H, W, 3]."""
-    plane = volume.read(Box.whole(volume.header.shape))[0, :, 0]
-    return plane[0] if len(plane) == 1 else np.moveaxis(plane, 0, -1)
-
-
 def references(given: Sample) -> dict[str, Volume]:
     """What colours the held-out image without any learning of shapes; a trained model has to beat these.
 
@@ -102,18 +96,13 @@ def references(given: Sample) -> dict[str, Volume]:
         "tint": the target's mean colour added to the grey; "table": each grey level becomes the mean colour that the
         target has where its luminance is that level.
     """
-    colour, grey = _pixels(given.target), _pixels(given.held_out).astype(np.float64)
-    tint = colour.reshape(-1, 3).mean(axis=0) - _luminance(colour).mean()
-    return {
-        "tint": _colour(_bytes(grey[..., None] + tint), "grey-plus-mean-tint"),
-        "table": _colour(_bytes(_table(colour)[grey.astype(int)]), "luminance-table"),
-    }
+    from isoscope.baselines import luminance_table, mean_tint
+
+    made = {"tint": mean_tint, "table": luminance_table}
+    return {name: _whole(*make([given.held_out], [given.target])) for name, make in made.items()}
 
 
-def _table(colour: Array) -> Array:
-    """Mean colour of each of the 256 grey levels, [256, 3]; levels that do not occur are interpolated."""
-    levels, pixels = _bytes(_luminance(colour)).ravel(), colour.reshape(-1, 3).astype(np.float64)
-    counts = np.bincount(levels, minlength=256)
-    known = np.flatnonzero(counts)
-    sums = [np.bincount(levels, pixels[:, c], 256) for c in range(3)]
-    return np.stack([np.interp(np.arange(256), known, s[known] / counts[known]) for s in sums], axis=-1)
+def _whole(volume: Volume) -> Volume:
+    """A computed colour image as a camera would have it: 8 bit, in memory."""
+    values = _bytes(volume.read(Box.whole(volume.header.shape))[0, :, 0])
+    return _colour(np.moveaxis(values, 0, -1), volume.header.name)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isoscope import metrics
 from isoscope.errors import DataError
+from isoscope.spectra import power_ratios
 from isoscope.volume import Box, Volume
 
 __all__ = ["Scale", "Scores", "read_finite", "score"]
@@ -88,7 +89,17 @@ def _measures(image: Array, fitted: Array, truth: Array, similar: tuple[float, f
         "psnr_affine": metrics.psnr(fitted, truth, scale.span),
         "ssim_affine": similar[1],
     }
-    return scores | (_overlap(image, truth) if scale.labels else {})
+    if scale.labels:
+        return scores | _overlap(image, truth)
+    lowest, highest = _power(fitted, truth)
+    return scores | {"power_low": lowest, "power_high": highest}
+
+
+def _power(fitted: Array, truth: Array) -> tuple[float, float]:
+    """The smallest and the largest ratio of power over the spatial frequencies up to half of Nyquist."""
+    ratios = power_ratios(fitted, truth)
+    known = ratios[np.isfinite(ratios)]
+    return (float(known.min()), float(known.max())) if known.size else (float("nan"), float("nan"))
 
 
 def _overlap(image: Array, truth: Array) -> Scores:

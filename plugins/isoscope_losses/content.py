@@ -3,38 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional as F
 
+from isoscope.errors import RecipeError
+from isoscope.frames import REC601
 from isoscope.saliency import smooth, soft_mask
 
 if TYPE_CHECKING:
     from isoscope.cycle import Cycle
+    from isoscope.domain import Domain
 
 __all__ = ["cycle", "identity", "saliency"]
 
 
 Sigma = Annotated[float, Field(ge=0)]
+Factor = Annotated[int, Field(ge=1, le=32)]
 
 
-def _seen(x: Tensor, sigma: float) -> Tensor:
+def _blurred(x: Tensor, sigma: float) -> Tensor:
     return smooth(x, sigma) if sigma else x
 
 
-def cycle(*, blur_a: Sigma = 0.0, blur_b: Sigma = 0.0) -> Callable[[Cycle], Tensor]:
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """What of an image counts in a comparison: its luminance, blurred, at a coarser resolution; all linear."""
+
+    luminance: bool
+    blur: float
+    factor: int
+
+    def __call__(self, difference: Tensor, domain: Domain) -> Tensor:
+        """Of a difference of images [N, C, H, W], network values."""
+        x = _blurred(_grey(difference, domain) if self.luminance else difference, self.blur)
+        return F.avg_pool2d(x, min(self.factor, *x.shape[2:])) if self.factor > 1 else x
+
+
+def _grey(difference: Tensor, domain: Domain) -> Tensor:
+    """The difference of luminances (Rec. 601 in grey values), as a part of the luminance's range."""
+    if domain.channels != 3:
+        raise RecipeError(
+            f"cycle got luminance for {domain.channels} channels of the {domain.name}; expected RGB; leave it out"
+        )
+    # channels have limits of their own, so that equal network values are not equal grey values
+    weights = difference.new_tensor([w * (high - low) for w, (low, high) in zip(REC601, domain.limits, strict=True)])
+    return (difference * (weights / weights.sum())[:, None, None]).sum(1, keepdim=True)
+
+
+def cycle(
+    *,
+    blur_a: Sigma = 0.0,
+    blur_b: Sigma = 0.0,
+    decimation_a: Factor = 1,
+    decimation_b: Factor = 1,
+    luminance_a: bool = False,
+    luminance_b: bool = False,
+) -> Callable[[Cycle], Tensor]:
     """E|F(G(a)) - a| + E|G(F(b)) - b| (Li et al. 2019, Eq. 2): means, so weights hold for any patch and channels.
+
+    Where many images of one domain belong to one of the other, its two images are compared after an operator that
+    removes what cannot come back: noise, resolution or colour.
 
     Args:
         blur_a: sigma in pixels of a Gaussian through which a and F(G(a)) are compared, where a holds noise that no
             G(a) should have to keep.
         blur_b: the same for b and G(F(b)).
+        decimation_a: side of the squares of pixels whose means are compared, where a holds detail that G(a) has not.
+        decimation_b: the same for b.
+        luminance_a: compare only luminance, where a holds colours that G(a) has not; a must be RGB.
+        luminance_b: the same for b.
     """
+    seen_a = _Operator(luminance_a, blur_a, decimation_a)
+    seen_b = _Operator(luminance_b, blur_b, decimation_b)
 
     def loss(cycle: Cycle) -> Tensor:
         a, b = cycle.rec_a - cycle.real_a, cycle.rec_b - cycle.real_b
-        return _seen(a, blur_a).abs().mean() + _seen(b, blur_b).abs().mean()
+        return seen_a(a, cycle.source).abs().mean() + seen_b(b, cycle.target).abs().mean()
 
     return loss
 
@@ -50,7 +98,7 @@ def saliency(*, slope: Annotated[float, Field(gt=0)] = 10.0, blur: Sigma = 0.0) 
     def loss(cycle: Cycle) -> Tensor:
         a, b = cycle.source, cycle.target
         real_a, fake_b, real_b, fake_a = (
-            _seen(x, blur) for x in (cycle.real_a, cycle.fake_b, cycle.real_b, cycle.fake_a)
+            _blurred(x, blur) for x in (cycle.real_a, cycle.fake_b, cycle.real_b, cycle.fake_a)
         )
         forward = soft_mask(real_a, a, slope) - soft_mask(fake_b, b, slope)
         backward = soft_mask(real_b, b, slope) - soft_mask(fake_a, a, slope)

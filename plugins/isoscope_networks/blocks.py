@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from torch import nn
+import torch
+from pydantic import Field
+from torch import Tensor, nn
 
 from isoscope.normalisation import InstanceNorm
 
-__all__ = ["Norm", "Upsample", "conv", "initialise", "norm_layer", "upsample"]
+__all__ = ["NoiseMaps", "Norm", "Upsample", "conv", "initialise", "norm_layer", "upsample", "with_noise"]
 
 Norm = Literal["instance", "none"]
 Upsample = Literal["bilinear", "nearest", "transposed"]
+NoiseMaps = Annotated[int, Field(ge=0, le=16)]
 
 
 def norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
@@ -47,3 +50,20 @@ def initialise(network: nn.Module, gain: float) -> None:
                 nn.init.kaiming_normal_(m.weight, a=0.2)
             if m.bias is not None:
                 nn.init.zeros_(m.bias)
+
+
+def with_noise(x: Tensor, maps: int, z: Tensor | None, drawn: bool) -> Tensor:
+    """Images with unit Gaussian noise as further channels, so that one image can have many answers.
+
+    Args:
+        x: [N, C, H, W].
+        maps: channels of noise.
+        z: the noise, [N, maps, H, W]; none: drawn or, for an answer that is the same every time, zero.
+        drawn: which of the two.
+    """
+    if not maps:
+        return x
+    if z is None:
+        shape = (len(x), maps, *x.shape[2:])
+        z = torch.randn(shape, device=x.device, dtype=x.dtype) if drawn else x.new_zeros(shape)
+    return torch.cat([x, z.to(x.dtype)], 1)

@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from isoscope.errors import RecipeError
+from isoscope.intensity import HEADROOM
+from isoscope.noise import noise_of, spread_of
+from isoscope.quantity import Quantity
 from isoscope.saliency import smooth
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
 
-__all__ = ["Camera", "camera", "noise_of"]
+__all__ = ["Camera", "camera", "check_channels"]
 
-_BINS = 16
-_MAD = 1.4826
-"""Standard deviation of a Gaussian over its median absolute deviation."""
-
-
-def _residual(images: Tensor) -> tuple[Tensor, Tensor]:
-    """What a second difference in both directions leaves of [N, 1, H, W], and the local mean, on the same pixels.
-
-    The filter removes smooth content and keeps the variance of white noise (Immerkaer 1996).
-    """
-    kernel = images.new_tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6
-    return F.conv2d(images, kernel[None, None]), smooth(images, 2.0)[..., 1:-1, 1:-1]
-
-
-def noise_of(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit variance = c0 + c1 * mean to the noise of one channel, from the images alone.
-
-    Medians within bins of the local mean are blind to the edges that the filter leaves.
-
-    Args:
-        images: [N, 1, H, W], network values.
-
-    Returns:
-        c0 and c1, scalars; c1 is not negative, and the variance is positive over the range of means seen.
-    """
-    residual, mean = (t.flatten() for t in _residual(images))
-    residual = residual.abs()
-    order = mean.argsort()
-    variances = torch.stack([(r.median() * _MAD) ** 2 for r in residual[order].chunk(_BINS)])
-    means = torch.stack([m.mean() for m in mean[order].chunk(_BINS)])
-    centred = means - means.mean()
-    c1 = ((centred * variances).sum() / centred.square().sum().clamp_min(1e-12)).clamp_min(0)
-    c0 = variances.mean() - c1 * means.mean()
-    return torch.maximum(c0, 1e-8 - c1 * means.min()), c1
-
-
-def _spread(images: Tensor, c0: Tensor, c1: Tensor) -> Tensor:
-    """How much the noise of one image differs from that of another: standard deviation of the log of its amplitude."""
-    residual, mean = _residual(images)
-    expected = (c0 + c1 * mean).clamp_min(1e-8).sqrt()
-    amplitudes = (residual / expected).abs().flatten(1).median(1).values * _MAD
-    return amplitudes.clamp_min(1e-6).log().std()
+_LEAST = 1e-6
+"""Variances, in squared network values, and amplitudes below which nothing can be told from rounding."""
+_START = {"log_gain": 1.0, "offset": 0.0, "log_read": 0.0025, "log_shot": _LEAST, "log_spread": 1e-3}
 
 
 def _matched(clean: Tensor, noisy: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
@@ -73,41 +37,95 @@ def _matched(clean: Tensor, noisy: Tensor, sigma: float) -> tuple[Tensor, Tensor
 
 
 class Camera(nn.Module):
-    """F(b, z) = m + s sqrt(c0 + c1 m) z with m = gain * b + offset, per channel and in network values; z is white.
+    """F(b, z) = m + s sqrt(read + shot (m - darkest)) z with m = gain * b + offset, per channel; z is white.
 
-    s is drawn per image, log-normal, because images of one set differ in exposure and scaling.
+    s is drawn per image, log-normal, because images of one set differ in exposure and scaling. Gain, variances and
+    spread are kept as logarithms: whatever learning does to them they stay positive, and a step moves each by a part
+    of itself. All are in network values; `describe` gives grey values.
 
-    In evaluation mode the noise is left out, so that predictions do not depend on a draw or on the tiling.
+    In evaluation mode the noise is left out unless z is given, so that predictions do not depend on a draw or on the
+    tiling.
     """
 
     stride = 1
 
-    def __init__(self, channels: int, *, learn: bool, sigma: float) -> None:
+    def __init__(self, inputs: Domain, outputs: Domain, *, learn: bool, sigma: float) -> None:
         super().__init__()
-        self.sigma = sigma
-        start = {"gain": 1.0, "offset": 0.0, "c0": 0.0025, "c1": 0.0, "spread": 0.0}
-        for name, value in start.items():
-            self.register_parameter(name, nn.Parameter(torch.full((channels,), value), requires_grad=learn))
+        self.inputs, self.outputs, self.sigma = inputs, outputs, sigma
+        self.pixel_noise = self.image_noise = outputs.channels
+        for name, value in _START.items():
+            start = math.log(value) if name.startswith("log_") else value
+            parameter = nn.Parameter(torch.full((inputs.channels,), start), requires_grad=learn)
+            self.register_parameter(name, parameter)
 
     @torch.no_grad()
     def fit(self, clean: Tensor, noisy: Tensor) -> None:
         """Match moments on unpaired patches [N, C, H, W] of the domains it reads and writes."""
         for c in range(clean.shape[1]):
-            gain, offset = _matched(clean[:, c : c + 1], noisy[:, c : c + 1], self.sigma)
-            c0, c1 = noise_of(noisy[:, c : c + 1])
-            spread = _spread(noisy[:, c : c + 1], c0, c1)
-            for name, value in (("gain", gain), ("offset", offset), ("c0", c0), ("c1", c1), ("spread", spread)):
-                self.get_parameter(name)[c] = value
+            b, a = clean[:, c : c + 1], noisy[:, c : c + 1]
+            gain, offset = _matched(b, a, self.sigma)
+            c0, c1 = noise_of(a)
+            spread = spread_of(a, c0, c1)
+            found = {"log_gain": gain, "log_read": c0 - HEADROOM * c1, "log_shot": c1, "log_spread": spread}
+            for name, value in found.items():
+                self.get_parameter(name)[c] = value.clamp_min(_LEAST).log()
+            self.get_parameter("offset")[c] = offset
 
-    def forward(self, b: Tensor) -> Tensor:
-        """[N, C, H, W] -> the same shape, network values of the noisy domain."""
-        names = ("gain", "offset", "c0", "c1", "spread")
-        gain, offset, c0, c1, spread = (self.get_parameter(n)[None, :, None, None] for n in names)
+    def _values(self) -> tuple[Tensor, ...]:
+        """Gain, offset, variance of the darkest pixels, variance per network value above them, spread: [C] each."""
+        return tuple(
+            self.get_parameter(name).exp() if name.startswith("log_") else self.get_parameter(name) for name in _START
+        )
+
+    def forward(self, b: Tensor, z: Tensor | None = None) -> Tensor:
+        """[N, C, H, W] -> the same shape, network values of the noisy domain.
+
+        Args:
+            b: clean images.
+            z: unit Gaussian noise [N, 2 C, H, W]: white, then one number per image all over it.
+        """
+        gain, offset, read, shot, spread = (v[None, :, None, None] for v in self._values())
         mean = gain * b.float() + offset
-        if not self.training:
+        if z is None and not self.training:
             return mean
-        amplitude = (c0 + c1 * mean).clamp_min(1e-8).sqrt() * (spread * torch.randn_like(mean[..., :1, :1])).exp()
-        return mean + amplitude * torch.randn_like(mean)
+        white, level = self._drawn(mean) if z is None else z.float().chunk(2, 1)
+        # below the darkest pixels that were seen there is no light left to make shot noise
+        amplitude = (read + shot * (mean + HEADROOM).clamp_min(0)).sqrt() * (spread * level).exp()
+        return mean + amplitude * white
+
+    def _drawn(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.randn_like(mean), torch.randn_like(mean[..., :1, :1])
+
+    def describe(self) -> dict[str, Quantity]:
+        """Its parameters in grey values of the noisy domain.
+
+        `offset` is what it makes of a clean pixel of grey value 0; `read_noise` the standard deviation at the lower
+        limit of the noisy domain, where it is darkest.
+        """
+        gain, offset, read, shot, spread = (v.detach().double().cpu() for v in self._values())
+        (low_b, span_b), (low_a, span_a) = _scale(self.inputs), _scale(self.outputs)
+        slope = gain * span_a / span_b
+        dark = low_a + (offset + HEADROOM - gain * HEADROOM) * span_a - slope * low_b
+        return {
+            "gain": Quantity(tuple(slope.tolist()), "grey values per grey value"),
+            "offset": Quantity(tuple(dark.tolist()), "grey values"),
+            "read_noise": Quantity(tuple((read.sqrt() * span_a).tolist()), "grey values"),
+            "shot_noise": Quantity(tuple((shot * span_a).tolist()), "variance per grey value"),
+            "spread": Quantity(tuple((100 * spread).tolist()), "% between images"),
+        }
+
+
+def _scale(domain: Domain) -> tuple[Tensor, Tensor]:
+    """The lowest grey value of each channel, and grey values per network value."""
+    low, high = torch.tensor(domain.limits, dtype=torch.float64).T
+    return low, (high - low) / (2 * HEADROOM)
+
+
+def check_channels(name: str, inputs: Domain, outputs: Domain) -> None:
+    """Refuse domains of unequal channels."""
+    if inputs.channels != outputs.channels:
+        got = f"{inputs.channels} -> {outputs.channels}"
+        raise RecipeError(f"generator {name!r} keeps the number of channels, got {got}; choose another, such as unet")
 
 
 def camera(
@@ -121,7 +139,5 @@ def camera(
         learn: go on adjusting the estimates during training, by the losses.
         sigma: Gaussian in pixels that hides the noise when grey-value distributions are matched.
     """
-    if inputs.channels != outputs.channels:
-        got = f"{inputs.channels} -> {outputs.channels}"
-        raise RecipeError(f"generator 'camera' keeps the number of channels, got {got}; choose another, such as unet")
-    return Camera(inputs.channels, learn=learn, sigma=sigma)
+    check_channels("camera", inputs, outputs)
+    return Camera(inputs, outputs, learn=learn, sigma=sigma)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from isoscope_networks.blocks import Norm, Upsample, conv, initialise, norm_layer, upsample
+from isoscope_networks.blocks import NoiseMaps, Norm, Upsample, conv, initialise, norm_layer, upsample, with_noise
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -33,12 +33,17 @@ class ResNet(nn.Module):
     """c7s1-w, d2w, d4w, residual blocks, u2w, uw, c7s1-C_out, tanh (Li et al. 2019; Zhu et al. 2017)."""
 
     stride = 4
+    image_noise = 0
 
-    def __init__(self, inputs: int, outputs: int, width: int, blocks: int, norm: Norm, up: Upsample) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, blocks: int, norm: Norm, up: Upsample, noise: int = 0
+    ) -> None:
         super().__init__()
-        w = width
+        w, self.pixel_noise = width, noise
         self.encoder = nn.Sequential(
-            *conv(inputs, w, 7, norm), *conv(w, 2 * w, 3, norm, stride=2), *conv(2 * w, 4 * w, 3, norm, stride=2)
+            *conv(inputs + noise, w, 7, norm),
+            *conv(w, 2 * w, 3, norm, stride=2),
+            *conv(2 * w, 4 * w, 3, norm, stride=2),
         )
         self.blocks = nn.Sequential(*(Residual(4 * w, norm) for _ in range(blocks)))
         self.decoder = nn.Sequential(*upsample(4 * w, 2 * w, up, norm), *upsample(2 * w, w, up, norm))
@@ -55,18 +60,21 @@ class ResNet(nn.Module):
                     block.body[-1].weight.div_(len(self.blocks))  # type: ignore[operator]
         nn.init.normal_(self.head.weight, 0.0, 0.02)
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def _encoded(self, x: Tensor, z: Tensor | None) -> Tensor:
+        return self.encoder(with_noise(x, self.pixel_noise, z, self.training))  # type: ignore[no-any-return]
+
+    def features(self, x: Tensor, z: Tensor | None = None) -> list[Tensor]:
         """Feature maps: after the encoder, and after each residual block."""
-        x = self.encoder(x)
+        x = self._encoded(x, z)
         maps = [x]
         for block in self.blocks:
             x = block(x)
             maps.append(x)
         return maps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 4."""
-        return self.head(self.decoder(self.blocks(self.encoder(x)))).tanh()  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 4. `z`: noise, else drawn."""
+        return self.head(self.decoder(self.blocks(self._encoded(x, z)))).tanh()  # type: ignore[no-any-return]
 
 
 def resnet(
@@ -78,6 +86,7 @@ def resnet(
     blocks: Annotated[int, Field(ge=0)] = 6,
     norm: Norm = "instance",
     upsample: Upsample = "bilinear",
+    noise: NoiseMaps = 0,
 ) -> ResNet:
     """Residual network of the c2GAN paper.
 
@@ -88,5 +97,7 @@ def resnet(
         blocks: residual blocks; 6 for patches up to 128 px, else 9.
         norm: instance normalisation, or none.
         upsample: resize + convolution (bilinear, nearest), or transposed convolution as published.
+        noise: channels of Gaussian noise beside the image, drawn in training and zero in prediction: for a way that
+            has many right answers, such as clean to noisy.
     """
-    return ResNet(inputs.channels, outputs.channels, width, blocks, norm, upsample)
+    return ResNet(inputs.channels, outputs.channels, width, blocks, norm, upsample, noise)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from isoscope_networks.blocks import Norm, conv, initialise
+from isoscope_networks.blocks import NoiseMaps, Norm, conv, initialise, with_noise
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -19,11 +19,13 @@ __all__ = ["UNet", "unet"]
 class UNet(nn.Module):
     """Encoder-decoder with skips (Ronneberger et al. 2015): two 3x3 convolutions per level, resize + convolution up."""
 
-    def __init__(self, inputs: int, outputs: int, width: int, depth: int, norm: Norm) -> None:
+    image_noise = 0
+
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int, norm: Norm, noise: int = 0) -> None:
         super().__init__()
-        self.stride = 2**depth
+        self.stride, self.pixel_noise = 2**depth, noise
         w = [width * 2**level for level in range(depth + 1)]
-        self.stem = nn.Sequential(*conv(inputs, w[0], 3, norm), *conv(w[0], w[0], 3, norm))
+        self.stem = nn.Sequential(*conv(inputs + noise, w[0], 3, norm), *conv(w[0], w[0], 3, norm))
         self.down = nn.ModuleList(
             nn.Sequential(*conv(w[i], w[i + 1], 3, norm, stride=2), *conv(w[i + 1], w[i + 1], 3, norm))
             for i in range(depth)
@@ -37,16 +39,16 @@ class UNet(nn.Module):
         initialise(self, 0.02 if norm == "instance" else 0.0)
         nn.init.normal_(self.head.weight, 0.0, 0.02)
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def features(self, x: Tensor, z: Tensor | None = None) -> list[Tensor]:
         """Feature maps of the encoder, finest first."""
-        maps = [self.stem(x)]
+        maps = [self.stem(with_noise(x, self.pixel_noise, z, self.training))]
         for level in self.down:
             maps.append(level(maps[-1]))
         return maps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 2^depth."""
-        maps = self.features(x)
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 2^depth. `z`: noise, else drawn."""
+        maps = self.features(x, z)
         y = maps.pop()
         for level in self.up:
             y = level(torch.cat([self.resize(y), maps.pop()], 1))
@@ -61,6 +63,7 @@ def unet(
     width: Annotated[int, Field(ge=1)] = 32,
     depth: Annotated[int, Field(ge=1, le=7)] = 2,
     norm: Norm = "instance",
+    noise: NoiseMaps = 0,
 ) -> UNet:
     """Lean U-Net with shallow skips.
 
@@ -70,5 +73,7 @@ def unet(
         width: channels of the finest level; each level doubles them.
         depth: number of halvings.
         norm: instance normalisation, or none.
+        noise: channels of Gaussian noise beside the image, drawn in training and zero in prediction: for a way that
+            has many right answers, such as clean to noisy.
     """
-    return UNet(inputs.channels, outputs.channels, width, depth, norm)
+    return UNet(inputs.channels, outputs.channels, width, depth, norm, noise)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -43,3 +44,18 @@ def refused(isoscope):
         return err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def spots():
+    """spots(seed, noise, size): bright spots on a dark background, uint8 [Y, X]."""
+
+    def make(seed, noise=0, size=(40, 40)):
+        y, x = np.mgrid[: size[0], : size[1]]
+        image = np.full(size, 30.0)
+        for cy, cx in np.random.default_rng(seed).uniform(0, size, (8, 2)):
+            image += 120 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 12)
+        drawn = np.random.default_rng(seed + 100).normal(0, noise, size)
+        return np.clip(image + drawn, 0, 255).astype(np.uint8)
+
+    return make

@@ -452,3 +452,15 @@ def test_much_waiting_is_hinted_at(isoscope, tmp_path, monkeypatch, waited, hint
     code, out, _ = isoscope("train", *sides(home), *options)
     assert code == 0
     assert ("hint: 50% of the time training waited for images" in out) == hinted
+
+
+def test_a_camera_is_told_with_units_when_a_run_begins_and_ends(isoscope, tmp_path):
+    home = write_images(tmp_path)
+    sides = ["--source", home / "grey.png", "--target", home / "new.png", "--set", "method.backward.learn=true"]
+    options = ["--out", home / "run", "--task", "denoise", "--preset", "cpu", "--steps", "2"]
+    code, out, _ = isoscope("train", *sides, *options, *SETTINGS)
+    assert code == 0
+    for when in ("begins with", "ended with"):
+        (line,) = (line for line in out.splitlines() if line.startswith(f"b2a {when} "))
+        assert "grey values per grey value; offset" in line
+        assert "variance per grey value" in line

@@ -11,7 +11,7 @@ from isoscope_terminal import app, checks
 
 TINY = [
     "training.patch=24", "training.batch=1", "training.calibration=2", "method.forward.width=2",
-    "method.forward.depth=1", "method.backward.width=2", "method.backward.depth=1", "method.discriminator.width=2",
+    "method.forward.depth=1", "method.discriminator.width=2",
 ]  # fmt: skip
 pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS = ["--task", "superres", "--preset", "cpu", "--steps", "2", *(w for item in TINY for w in ("--set", item))]

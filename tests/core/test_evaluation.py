@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from isoscope import metrics
 from isoscope.errors import DataError
 from isoscope.evaluation import evaluate
+from isoscope.spectra import power_ratios
 from isoscope.volume import ArrayVolume, Header, as_tczyx
 
-MEASURES = ["psnr", "ssim", "nrmse", "pearson", "psnr_affine", "ssim_affine"]
+MEASURES = ["psnr", "ssim", "nrmse", "pearson", "psnr_affine", "ssim_affine", "power_low", "power_high"]
 
 
 def volume(array, axes="YX", name="image", rgb=False):
@@ -72,6 +74,8 @@ def test_the_numbers_are_those_of_metrics(camera):
         "pearson": metrics.pearson(image, camera),
         "psnr_affine": metrics.psnr(fitted, camera, 255),
         "ssim_affine": metrics.ssim(fitted, camera, 255),
+        "power_low": power_ratios(fitted, camera).min(),
+        "power_high": power_ratios(fitted, camera).max(),
     }
     assert {key: scores[key] for key in MEASURES} == pytest.approx(expected)
     assert scores["channels"] == [expected | {key: scores[key] for key in MEASURES}]
@@ -245,3 +249,14 @@ def test_the_document_is_valid_json_whatever_the_images(dtype, shape, contrast, 
 def test_importing_does_not_load_scikit_image():
     code = "import isoscope.evaluation, isoscope.pictures, sys; sys.exit('skimage' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_radial_power_tells_smoothing_from_noise():
+    truth = gaussian_filter(np.random.default_rng(0).uniform(0, 255, (64, 64)), 1.0)
+    rough = truth + np.random.default_rng(1).normal(0, 20, truth.shape)
+    arms = {"same": 2 * truth + 5, "smooth": gaussian_filter(truth, 1.5), "rough": rough}
+    found = {k: evaluate([volume(i)], [volume(truth)])["mean"]["prediction"] for k, i in arms.items()}
+    assert found["same"]["power_low"] == pytest.approx(1)
+    assert found["same"]["power_high"] == pytest.approx(1)
+    assert found["smooth"]["power_low"] < 0.7
+    assert found["rough"]["power_high"] > found["rough"]["power_low"] * 1.5

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from isoscope import model
+from isoscope import model, training
 from isoscope.durable import sha256
 from isoscope.errors import DataError, PluginError
 
@@ -201,3 +201,14 @@ def test_saving_again_replaces_the_weights_and_leaves_no_old_ones(run, trained):
     model.save(run / "model", loaded.recipe, loaded.inputs, loaded.outputs, networks)
     assert model.load(run).sha256 != model.load(trained).sha256
     assert len(list((run / "model").glob("*.safetensors"))) == 2
+
+
+def test_parameters_with_a_meaning_stand_in_model_json_with_their_units(proposed, source, target, tmp_path):
+    recipe = proposed(training={"steps": 1}, method={"backward": {"name": "camera"}})
+    run = training.train(recipe, source, target, tmp_path / "run")
+    kept = json.loads((run / "model" / "model.json").read_text())["parameters"]
+    assert set(kept) == {"b2a"}
+    described = model.load(run, "b2a").network.describe()
+    assert {name: (tuple(q["values"]), q["unit"]) for name, q in kept["b2a"].items()} == {
+        name: (q.values, q.unit) for name, q in described.items()
+    }

@@ -18,7 +18,8 @@ def colour(blobs):
 def test_the_preset_is_the_ground(source, target):
     recipe = propose_denoise(source, target)
     assert (recipe.preset, recipe.task) == ("cpu", "denoise")
-    assert recipe.method.parameters["forward"] == {"name": "unet", "width": 16, "depth": 2, "norm": "none"}
+    unet = {"name": "unet", "width": 16, "depth": 2, "norm": "none", "noise": 0}
+    assert recipe.method.parameters["forward"] == unet
     assert recipe.training.steps == 3000
 
 

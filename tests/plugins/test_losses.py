@@ -136,6 +136,50 @@ def test_cycle_is_the_mean_absolute_error_of_both_ways(images):
     assert kinds.losses["cycle"]()(cycle).item() == pytest.approx(0.4, abs=1e-5)
 
 
+def cycle_error(real, rec, domain, **operators):
+    """The cycle term of side b alone, where a is recovered exactly."""
+    cycle = Cycle(real, real, None, None, source=domain, target=domain)
+    cycle.rec_a, cycle.rec_b = real, rec
+    return kinds.losses["cycle"](**operators)(cycle).item()
+
+
+def test_what_an_operator_removes_does_not_count_in_the_cycle(images):
+    one, real = example_domain(), images()
+    checks = torch.ones(2, 1, 32, 32)
+    checks[..., ::2, ::2] = checks[..., 1::2, 1::2] = -1
+    rec = real + 0.3 * checks
+    assert cycle_error(real, rec, one) == pytest.approx(0.3, rel=1e-4)
+    assert cycle_error(real, rec, one, decimation_b=2) == pytest.approx(0, abs=1e-6)
+    assert cycle_error(real, rec, one, blur_b=2.0) < 0.01
+    assert cycle_error(real, rec, one, decimation_a=2) == pytest.approx(0.3, rel=1e-4)
+
+
+def test_a_shift_of_all_pixels_counts_after_every_operator(images):
+    colour, real = example_domain(3), images(3)
+    seen = {"decimation_b": 4, "blur_b": 1.5, "luminance_b": True}
+    assert cycle_error(real, real + 0.2, colour, **seen) == pytest.approx(0.2, rel=1e-4)
+
+
+def test_luminance_in_the_cycle_is_that_of_grey_values(images):
+    limits = ((0.0, 100.0), (0.0, 200.0), (50.0, 250.0))
+    colour, real = example_domain(3, limits=limits), images(3)
+    grey = torch.tensor([10.0, 0.0, -10.0 * 0.299 / 0.114])  # grey values that leave luminance as it is
+    moved = grey * 1.8 / torch.tensor([100.0, 200.0, 200.0])
+    rec = real + moved[:, None, None]
+    assert cycle_error(real, rec, colour) > 0.1
+    assert cycle_error(real, rec, colour, luminance_b=True) == pytest.approx(0, abs=1e-6)
+
+
+def test_luminance_of_anything_but_rgb_is_refused(images):
+    with pytest.raises(RecipeError, match="luminance for 1 channels"):
+        cycle_error(images(), images(), example_domain(), luminance_b=True)
+
+
+@pytest.mark.parametrize("changes", [{"decimation_a": 2, "blur_b": 1.0}, {"luminance_b": True, "decimation_b": 3}])
+def test_operators_let_gradients_through(changes):
+    check_loss(lambda: kinds.losses["cycle"](**changes), source=example_domain(3), target=example_domain(3))
+
+
 def test_identity_compares_each_generator_on_its_own_output_domain(images):
     one = example_domain()
     cycle = Cycle(images(), images(), lambda x: x + 0.3, lambda x: x - 0.1, source=one, target=one)

@@ -10,6 +10,7 @@ from isoscope import kinds
 from isoscope.dependency import halo
 from isoscope.errors import RecipeError
 from isoscope.normalisation import layers
+from isoscope.quantity import Quantity
 from isoscope.testing import check_discriminator, check_generator, example_domain
 
 
@@ -29,6 +30,8 @@ def test_every_discriminator_conforms(name, factory):
         ("resnet", {"upsample": "transposed"}),
         ("resnet", {"upsample": "nearest", "norm": "none", "blocks": 0}),
         ("unet", {"norm": "none", "width": 2, "depth": 5}),
+        ("unet", {"noise": 2}),
+        ("resnet", {"noise": 1}),
     ],
 )
 def test_options_of_generators_conform(name, changes, factory):
@@ -104,6 +107,38 @@ class Unsaid(Plain):
     stride = None
 
 
+class Noisy(Plain):
+    pixel_noise = 1
+
+    def forward(self, x, z=None):
+        return self.body(x) + (0 if z is None else z)
+
+
+class Deaf(Noisy):
+    def forward(self, x, z=None):
+        return self.body(x)
+
+
+class Biased(Noisy):
+    def forward(self, x, z=None):
+        return self.body(x) + (0 if z is None else z + 1)
+
+
+class Wordy(Plain):
+    def describe(self):
+        return {"gain": Quantity(tuple(self.body.bias.tolist()), "grey values")}
+
+
+class Unitless(Plain):
+    def describe(self):
+        return {"gain": Quantity((1.0,), "")}
+
+
+class Elsewhere(Plain):
+    def describe(self):
+        return {"gain": Quantity((float(id(self)),), "grey values")}
+
+
 @pytest.mark.parametrize(
     ("spoilt", "said"),
     [
@@ -116,6 +151,12 @@ class Unsaid(Plain):
         (Sized, "fails on"),
         (Blocky, "stride"),
         (Unsaid, "stride"),
+        (Noisy, None),
+        (Deaf, "z changes nothing"),
+        (Biased, "differs from one with z = 0"),
+        (Wordy, None),
+        (Unitless, "a unit"),
+        (Elsewhere, "describes itself otherwise"),
     ],
 )
 def test_conformance_tells_generators_that_break_their_contract(spoilt, said):
@@ -228,6 +269,25 @@ def test_generators_offer_features_with_gradients(name, factory, images):
     maps = factory("generators", name)(one, one).features(images())
     assert len(maps) > 1
     assert all(m.ndim == 4 and m.requires_grad for m in maps)
+
+
+@pytest.mark.parametrize("name", ["resnet", "unet"])
+def test_a_noise_channel_gives_many_answers_in_training_and_one_in_prediction(name, factory, images):
+    one, x = example_domain(), images()
+    network = factory("generators", name, noise=1, norm="none")(one, one)
+    assert not torch.equal(network(x), network(x))
+    assert not torch.equal(network.features(x)[0], network.features(x)[0])
+    network.eval()
+    assert torch.equal(network(x), network(x))
+    assert torch.equal(network(x), network(x, torch.zeros_like(x)))
+
+
+@pytest.mark.parametrize("name", ["resnet", "unet"])
+def test_without_a_noise_channel_nothing_changes(name, factory, images):
+    one, x = example_domain(), images()
+    network = factory("generators", name)(one, one)
+    assert network.pixel_noise == 0
+    assert torch.equal(network(x), network(x))
 
 
 def test_luminance_is_the_weighted_sum_in_grey_values():

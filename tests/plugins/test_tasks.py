@@ -44,6 +44,13 @@ def test_restoration_refuses_unequal_channels(name):
         kinds.tasks[name](GREY, COLOUR)
 
 
+@pytest.mark.parametrize(("name", "backward"), [("denoise", "camera"), ("superres", "psf")])
+def test_restoration_goes_back_by_physics(name, backward):
+    recipe = kinds.tasks[name](GREY, GREY)
+    assert recipe.method.parameters["backward"] == {"name": backward}
+    assert recipe.losses["cycle"].component("cycle").parameters["blur_a"] > 0
+
+
 def test_coloration_goes_back_by_luminance():
     recipe = kinds.tasks["coloration"](GREY, COLOUR)
     assert recipe.method.parameters["backward"]["name"] == "luminance"

@@ -42,9 +42,11 @@ def header_of(model: Model, source: Header, frames: Frames) -> Header:
 
 def _provenance(model: Model, source: Header) -> dict[str, Any]:
     """Predicted, not measured: by what, and from what."""
+    drawn = {"synthetic": {"seed": model.draw.seed, "draw": model.draw.number}} if model.draw else {}
     return {
         "predicted": True, "input": source.name, "model": model.sha256, "direction": model.direction,
         "task": model.recipe.task, "recipe": model.recipe.model_dump(mode="json"),
         "normalisation": model.normalisation, "precision": model.precision,
         "isoscope": __version__, "torch": str(torch.__version__), "plugins": plugins_used(model.recipe),
+        **drawn,
     }  # fmt: skip

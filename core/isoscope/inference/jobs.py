@@ -132,6 +132,8 @@ def _station(document: str) -> _Station:
     wanted = facts["fingerprint"]
     how = {key: wanted[key] for key in ("normalisation", "precision")}
     model = models.load(facts["model"], wanted["model"]["direction"], device.pick(), **how)
+    if draw := wanted.get("draw"):
+        model = model.drawing(draw["seed"], draw["number"])
     source = _address(facts["source"])
     volume = source.open()
     grid = {"tile": wanted["grid"]["core"], "tiling": wanted["tiling"]["name"]}

@@ -16,6 +16,7 @@ from isoscope.errors import DataError
 from isoscope.frames import Frames
 from isoscope.inference.describing import header_of
 from isoscope.model import Model
+from isoscope.model.drawing import NoisyFrames
 from isoscope.normalisation import layers
 from isoscope.parameters import Component
 from isoscope.preparation.prepared import prepared
@@ -112,7 +113,8 @@ def _layout(grid: Grid, channels: int, codec: str) -> Layout:
 def frames_of(model: Model, volume: Volume) -> Frames:
     """The volume's frames as the model reads them, prepared alike; refused where the channels differ."""
     planes = model.recipe.output.planes if model.direction == "a2b" else "xy"
-    frames = Frames(prepared([volume], model.reads.prepare)[0], planes, model.reads.grey)
+    ready, grey = prepared([volume], model.reads.prepare)[0], model.reads.grey
+    frames = NoisyFrames(ready, planes, grey, model.draw) if model.draw else Frames(ready, planes, grey)
     if frames.channels != model.inputs.channels:
         per = "planes x channels" if planes == "stack" else "channels"
         raise DataError(
@@ -175,6 +177,7 @@ def plan(
 def _decides(model: Model, given: Header, source: Address | None) -> dict[str, Any]:
     """What decides the grey values besides the grid: the same weights on another kind of device round otherwise."""
     content = {"content": identity(source.path), "index": source.index} if source else {}
+    drawn = {"draw": model.draw.facts()} if model.draw else {}
     return {
         "isoscope": __version__, "torch": str(torch.__version__), "device": model.device.type,
         "precision": model.precision, "normalisation": model.normalisation,
@@ -183,6 +186,7 @@ def _decides(model: Model, given: Header, source: Address | None) -> dict[str, A
             **content, "name": given.name, "shape": list(given.shape), "dtype": str(given.dtype),
             "read_as": given.attributes.get("read_as", {}),
         },
+        **drawn,
     }  # fmt: skip
 
 

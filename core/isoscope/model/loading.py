@@ -47,7 +47,10 @@ def _network(recipe: Recipe, source: Domain, target: Domain, direction: Directio
     method = build(kinds.methods, recipe.method, source, target, Terms(recipe.losses), patch)
     if direction not in method.directions:
         known = ", ".join(method.directions)
-        raise DataError(f"the model maps {known} only, not {direction}; choose another --direction")
+        raise DataError(
+            f"the model maps {known} only, not {direction}; expected a direction it learned; choose another, or train "
+            f"with a method that learns both, such as c2gan"
+        )
     return method.generator(direction)
 
 

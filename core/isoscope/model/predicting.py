@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +13,11 @@ from torch import nn
 
 from isoscope.device import exact, layout
 from isoscope.domain import Domain
-from isoscope.errors import RecipeError
+from isoscope.errors import DataError, RecipeError
 from isoscope.folding import folded
 from isoscope.intensity import Intensity
 from isoscope.kinds import Direction
+from isoscope.model.drawing import Draw, Drawing
 from isoscope.normalisation import layers
 from isoscope.recipe import DomainRecipe, Inference, Normalisation, Recipe, parse
 
@@ -40,6 +41,7 @@ class Model:
         home: the folder it was loaded from, if any.
         normalisation: which statistics its normalisations use.
         precision: what its network computes in.
+        draw: the noise that it is given with every image, if any.
     """
 
     recipe: Recipe
@@ -53,6 +55,25 @@ class Model:
     home: Path | None = None
     normalisation: Normalisation = "frozen"
     precision: Literal["float32", "bfloat16"] = "float32"
+    draw: Draw | None = None
+
+    def drawing(self, seed: int, number: int = 0) -> Model:
+        """The same model with noise: where one image has many answers, one of them, the same at every call.
+
+        Args:
+            seed: of all draws.
+            number: which draw, from 0.
+
+        Raises:
+            DataError: if its network takes no noise.
+        """
+        pixel, image = (int(getattr(self.network, name, 0)) for name in ("pixel_noise", "image_noise"))
+        if not pixel + image:
+            raise DataError(
+                f"the {self.direction} network of this model draws no noise; expected one that does, such as camera, "
+                f"or a unet with noise=1; leave out draws"
+            )
+        return replace(self, network=Drawing(self.network, self.inputs.channels), draw=Draw(seed, number, pixel, image))
 
     @property
     def device(self) -> torch.device:
@@ -88,9 +109,12 @@ class Model:
         return made if values.ndim == 4 else made[0]
 
     def normalised(self, values: torch.Tensor) -> torch.Tensor:
-        """Prepared grey values [N, C_in, H, W] as its network reads them."""
-        device = self.device
-        x = Intensity(self.inputs.limits).normalise(values.to(device, torch.float32, non_blocking=True))
+        """Prepared grey values [N, C_in, H, W] as its network reads them; channels beyond, which are noise, stay."""
+        device, channels = self.device, self.inputs.channels
+        values = values.to(device, torch.float32, non_blocking=True)
+        x = Intensity(self.inputs.limits).normalise(values[:, :channels])
+        if values.shape[1] > channels:
+            x = torch.cat([x, values[:, channels:]], 1)
         return x.to(_TYPES[self.precision]).contiguous(memory_format=layout(device))
 
 

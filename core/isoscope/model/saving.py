@@ -11,6 +11,7 @@ from isoscope import __version__
 from isoscope.domain import Domain
 from isoscope.durable import sha256, write_json, write_tensors
 from isoscope.provenance import plugins_used
+from isoscope.quantity import facts
 from isoscope.recipe import Recipe
 
 __all__ = ["save"]
@@ -36,6 +37,8 @@ def save(folder: Path, recipe: Recipe, source: Domain, target: Domain, networks:
             "source": source.model_dump(mode="json"),
             "target": target.model_dump(mode="json"),
             "weights": weights,
+            # for people: what the weights of generators whose form is physics mean
+            "parameters": {direction: found for direction, n in networks.items() if (found := facts(n))},
             "plugins": plugins_used(recipe),
         },
     )

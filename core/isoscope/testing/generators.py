@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from isoscope.dependency import halo
 from isoscope.domain import Domain
 from isoscope.normalisation import calibrate
+from isoscope.quantity import Quantity, described
 from isoscope.testing.examples import accepted, pairs, require, seed, silent, whole_number
 from isoscope.tiling import padded_size
 
@@ -83,12 +85,36 @@ def _check_stride(network: nn.Module, inputs: Domain, stride: int) -> None:
     require(error <= 1e-3 * span, f"shifting the input by stride {stride} changes the output; declare the total stride")
 
 
+def _check_noise(network: nn.Module, x: Tensor) -> None:
+    """Protects synthetic pairs: noise comes from outside, position by position, and its absence is its mean."""
+    maps = sum(int(getattr(network, name, 0)) for name in ("pixel_noise", "image_noise"))
+    if not maps:
+        return
+    z = torch.randn(len(x), maps, *x.shape[2:])
+    plain, made = _output(network, x), network(x, z)
+    require(torch.equal(network(x, z), made), "generator in eval() gives two answers for one image and one noise z")
+    require(torch.allclose(network(x, 0 * z), plain), "generator in eval() without z differs from one with z = 0")
+    require(not torch.equal(made, plain), "generator declares noise, but z changes nothing; use it, or declare 0")
+
+
+def _check_description(network: nn.Module, twin: nn.Module) -> None:
+    """Protects what is printed and stored: numbers with units, and those of the weights that are in force."""
+    found, again = described(network), described(twin)
+    for name, quantity in found.items():
+        sound = isinstance(quantity, Quantity) and bool(quantity.values) and bool(quantity.unit)
+        require(sound, f"describe() returned {quantity!r} for {name!r}; expected a Quantity with values and a unit")
+        finite = all(math.isfinite(v) for v in quantity.values)
+        require(finite, f"describe() returned {quantity.values} for {name!r}; expected finite numbers")
+    require(found == again, "a generator loaded from state_dict describes itself otherwise; describe its own state")
+
+
 @torch.random.fork_rng(devices=[])
 def check_generator(factory: Factory, *, inputs: Domain | None = None, outputs: Domain | None = None) -> None:
     """Check that a generator can be trained, saved, and run in tiles on images of any size.
 
     Protects from: outputs of another size or channel count, networks tied to the training size, parameters that no
-    gradient reaches, random predictions, state that is not saved, and a wrong `stride`, which shows as seams.
+    gradient reaches, random predictions, noise that cannot be given, state that is not saved, parameters without
+    units, and a wrong `stride`, which shows as seams.
 
     Args:
         factory: `(inputs, outputs, /, *, ...) -> nn.Module`.
@@ -108,4 +134,7 @@ def check_generator(factory: Factory, *, inputs: Domain | None = None, outputs: 
     with torch.no_grad():
         _check_determinism(network, x)
         _check_stride(network, a, stride)
-        _check_saved(network, factory(a, b).eval(), x)
+        _check_noise(network, x)
+        twin = factory(a, b).eval()
+        _check_saved(network, twin, x)
+        _check_description(network, twin)
