@@ -46,8 +46,8 @@ class Tint(nn.Module):
         self.register_buffer("table", levels.repeat(3, 1))
 
     @torch.no_grad()
-    def fit(self, greys: Tensor, colours: Tensor) -> None:
-        """Take the table from patches [N, 3, H, W] of the colour domain; `greys` say nothing of it."""
+    def fit(self, _greys: Tensor, colours: Tensor) -> None:
+        """Take the table from patches [N, 3, H, W] of the colour domain; the grey ones say nothing of it."""
         rgb = self.colour.grey_values(colours.float()).movedim(1, 0).flatten(1)
         at = self._level(self.get_buffer("weights") @ rgb).round().long()
         own = torch.linspace(self.low, self.high, _LEVELS, device=rgb.device)
