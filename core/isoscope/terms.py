@@ -39,9 +39,9 @@ class Terms(nn.Module):
                 self.add_module(f"loss_{label}", loss)
 
     def adversarial(self) -> Iterator[tuple[str, Adversarial]]:
-        """The terms that also say what discriminators minimise."""
+        """The terms that also say what discriminators minimise, but for those of no weight: nobody would listen."""
         for label, loss in self.losses.items():
-            if callable(getattr(loss, "discriminator", None)):
+            if self.terms[label].weight and callable(getattr(loss, "discriminator", None)):
                 yield label, loss  # type: ignore[misc]
 
     def __call__(self, cycle: Cycle) -> tuple[Tensor, dict[str, Tensor]]:
