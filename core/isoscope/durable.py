@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "fault", "keep", "made", "publish", "read_json", "sha256", "sync_folder", "unsealed", "write_json", "write_sealed",
-    "write_tensors", "write_text",
+    "fault", "keep", "made", "publish", "read_json", "sha256", "sync_folder", "temporary", "unsealed", "write_json",
+    "write_sealed", "write_tensors", "write_text",
 ]  # fmt: skip
 
 _BLOCK = 2**20
@@ -35,16 +35,21 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def temporary(path: Path) -> Path:
+    """A name beside a path that no thread or process uses, and that tells which process it was."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
 def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file under a temporary name, then move it into place. Threads and processes may race."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    draft = temporary(path)
     try:
-        write(temporary)
-        with temporary.open("rb") as handle:
+        write(draft)
+        with draft.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.replace(path)
+        draft.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoscope.errors import DataError
+from isoscope.writing import draft as drafting
 from isoscope.writing import lease as leases
 from isoscope.writing.draft import Draft, draft_path, pending
 from isoscope.writing.fingerprint import differences
@@ -200,6 +201,49 @@ def test_a_living_process_keeps_its_draft(tmp_path, caplog):
     old = time.time() - 7200
     os.utime(first.root / HIDDEN / "lease.json", (old, old))
     Draft.open(out, WANTED).discard()
+
+
+@pytest.fixture
+def faster(monkeypatch):
+    """faster(out, fingerprint): another process begins this between our look and our beginning, once."""
+
+    def arrange(out, fingerprint):
+        real, done = drafting._clear, []
+
+        def slow(root, file):
+            real(root, file)
+            if not done:
+                done.append(True)
+                Draft.open(out, fingerprint).ledger.put("p", {"x": b"1"})
+
+        monkeypatch.setattr(drafting, "_clear", slow)
+
+    return arrange
+
+
+def test_two_that_begin_at_once_never_share_a_draft_of_two_plans(tmp_path, faster):
+    out = tmp_path / "a.zarr"
+    faster(out, {**WANTED, "model": "z"})
+    assert f"process {os.getpid()}" in refused(out, WANTED)
+    assert Ledger.find(draft_path(out)).fingerprint["model"] == "z"
+    assert [p.name for p in tmp_path.iterdir()] == [".a.zarr.partial"]
+
+
+def test_two_that_begin_the_same_at_once_work_side_by_side(tmp_path, faster, caplog):
+    out = tmp_path / "a.zarr"
+    faster(out, WANTED)
+    assert Draft.open(out, WANTED, resume=True).ledger.holds("p")
+    assert "both will write the same" in caplog.text
+    assert [p.name for p in tmp_path.iterdir()] == [".a.zarr.partial"]
+
+
+def test_a_draft_that_was_killed_while_it_began_is_swept(tmp_path):
+    out = tmp_path / "a.zarr"
+    left = tmp_path / ".a.zarr.4194305-ab.partial"  # no process has this number
+    (left / HIDDEN).mkdir(parents=True)
+    assert not drafting.final_path(left)
+    Draft.open(out, WANTED)
+    assert [p.name for p in tmp_path.iterdir()] == [".a.zarr.partial"]
 
 
 def test_the_lease_of_the_dead_binds_nobody(tmp_path):
