@@ -78,8 +78,16 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object."""
-    values = json.loads(path.read_text(encoding="utf-8"))
+    """A JSON file that holds an object.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it holds anything else.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
     if not isinstance(values, dict):
         raise ValueError(f"{path} does not hold a JSON object")
     return values

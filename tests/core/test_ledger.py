@@ -74,13 +74,31 @@ def test_another_plan_is_refused_by_the_keys_that_differ(tmp_path, ledger):
 @pytest.mark.parametrize("format_", [1, 3])
 def test_a_ledger_of_another_format_is_refused(tmp_path, ledger, format_):
     plan = tmp_path / PLAN
-    plan.write_text(plan.read_text().replace('"format": 2', f'"format": {format_}'))
+    plan.write_text(plan.read_text().replace('"format":2', f'"format":{format_}'))
     with pytest.raises(DataError, match=f"format {format_}; expected 2.*--overwrite"):
         Ledger.resume(tmp_path, WANTED)
     document = {"format": format_, "fingerprint": WANTED, "parts": {"p": {"c/0": [6, 1]}}}
     (tmp_path / "done.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match=f"format {format_}; expected 2.*--overwrite"):
         Ledger.find(tmp_path, "done.json")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"p","q"', '"p"'), ('"core":512', '"core":256'), ("{", ""), ("\n", "[" * 9999)]
+)
+def test_a_plan_that_was_edited_or_torn_is_refused_and_nothing_lost(tmp_path, ledger, old, new):
+    plan = tmp_path / PLAN
+    plan.write_text(plan.read_text().replace(old, new))
+    with pytest.raises(DataError, match="a damaged ledger.*--overwrite") as caught:
+        Ledger.find(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "c/0").exists()
+
+
+@pytest.mark.parametrize("said", ['{"host": HOST, "pid": 99999999999999999999}', "[" * 9999])
+def test_a_lease_that_makes_no_sense_binds_nobody(tmp_path, said):
+    (tmp_path / "lease.json").write_text(said.replace("HOST", json.dumps(leases.socket.gethostname())))
+    assert leases.holder(tmp_path) is None
 
 
 def closed(tmp_path, ledger):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isoscope.durable import fault, keep, made, read_json, unsealed, write_json, write_sealed
+from isoscope.durable import fault, keep, made, read_json, unsealed, write_sealed
 from isoscope.errors import DataError, refusal
 from isoscope.writing.fingerprint import differences, digest, plain
 
@@ -54,7 +54,7 @@ class Ledger:
         """Start a ledger in a folder."""
         ledger = cls(root, plain(fingerprint), tuple(parts))
         made(root / HIDDEN / "markers")
-        write_json(root / PLAN, {**ledger._about(), "parts": list(parts)})
+        write_sealed(root / PLAN, {**ledger._about(), "parts": list(parts)})
         return ledger
 
     @classmethod
@@ -65,14 +65,12 @@ class Ledger:
             DataError: if it is damaged, or of another format.
         """
         if file is not None and (root / file).is_file():
-            document = _finished(root / file)
+            document = _sealed(root / file)
             return cls(root, document["fingerprint"], tuple(document["parts"]), document["parts"])
-        try:
-            document = read_json(root / PLAN)
-        except (OSError, ValueError):  # what cannot be read was never finished
+        if not (root / PLAN).is_file():
             return None
-        _check_format(root, document)
-        return cls(root, dict(document.get("fingerprint", {})), tuple(document.get("parts", ())))
+        document = _sealed(root / PLAN)
+        return cls(root, document["fingerprint"], tuple(document["parts"]))
 
     @classmethod
     def resume(
@@ -151,7 +149,7 @@ class Ledger:
         if self.remade:
             _log.warning("%s: parts that came out with other bytes than before: %d; the same plan made them, so their "
                          "checksums are replaced", self.root.name, len(self.remade))  # fmt: skip
-        if self.closed is None or document != _finished(self.root / file):
+        if self.closed is None or document != _sealed(self.root / file):
             write_sealed(self.root / file, document)
         if self.closed is None:
             shutil.rmtree(self.root / HIDDEN)
@@ -168,7 +166,7 @@ class Ledger:
         return self.root / HIDDEN / "markers" / f"{part}.json"
 
 
-def _finished(file: Path) -> Document:
+def _sealed(file: Path) -> Document:
     try:
         document = read_json(file)
         _check_format(file, document)
