@@ -89,7 +89,7 @@ def test_a_ledger_of_another_format_is_refused(tmp_path, ledger, format_):
 def test_a_plan_that_was_edited_or_torn_is_refused_and_nothing_lost(tmp_path, ledger, old, new):
     plan = tmp_path / PLAN
     plan.write_text(plan.read_text().replace(old, new))
-    with pytest.raises(DataError, match="a damaged ledger.*--overwrite") as caught:
+    with pytest.raises(DataError, match=r"a damaged ledger.*--overwrite") as caught:
         Ledger.find(tmp_path)
     assert "\n" not in str(caught.value)
     assert (tmp_path / "c/0").exists()
@@ -193,6 +193,7 @@ def test_a_draft_is_found_again_and_swept_otherwise(tmp_path):
     out = tmp_path / "new" / "a.zarr"
     first = Draft.open(out, WANTED)
     first.ledger.put("p", {"x": b"1"})
+    assert not pending(out)  # somebody is at work on it
     first.leave()
     assert pending(out)
     torn = first.root / ".x.12-ab.partial"
@@ -274,6 +275,19 @@ def test_the_lease_of_the_dead_binds_nobody(tmp_path):
     mine = {"host": leases.socket.gethostname(), "pid": os.getpid(), "token": "of an earlier process of this number"}
     lease.write_text(json.dumps(mine))
     Draft.open(out, WANTED).discard()
+
+
+def test_a_draft_on_which_another_process_works_is_not_discarded(tmp_path):
+    out = tmp_path / "a.zarr"
+    first = Draft.open(out, WANTED)
+    lease = first.root / HIDDEN / "lease.json"
+    lease.write_text(json.dumps({"host": leases.socket.gethostname(), "pid": os.getppid(), "token": "theirs"}))
+    beside = Draft.open(out, WANTED, resume=True)
+    beside.discard()
+    assert lease.exists()
+    lease.unlink()
+    beside.discard()
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_ours_is_left_alone(tmp_path):

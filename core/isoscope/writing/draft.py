@@ -17,7 +17,7 @@ from typing import Any
 from isoscope.durable import made, sync_folder, temporary
 from isoscope.errors import refusal
 from isoscope.writing import lease
-from isoscope.writing.ledger import HIDDEN, PLAN, Ledger
+from isoscope.writing.ledger import HIDDEN, Ledger
 from isoscope.writing.orphans import is_temporary, sweep, sweep_beside
 
 __all__ = ["Draft", "draft_path", "final_path", "pending"]
@@ -38,8 +38,9 @@ def final_path(root: Path) -> Path | None:
 
 
 def pending(path: Path) -> bool:
-    """Whether an unfinished output of this name waits to be resumed."""
-    return (draft_path(path) / PLAN).is_file()
+    """Whether an unfinished output of this name waits to be resumed, and nobody is at work on it."""
+    root = draft_path(path)
+    return root.is_dir() and lease.holder(root / HIDDEN) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +104,24 @@ class Draft:
         lease.leave(self.root / HIDDEN)
 
     def discard(self) -> None:
-        """Remove the draft."""
-        if self.root != self.path:
+        """Remove the draft, unless another process is at work there."""
+        if self.root != self.path and not lease.others(self.root / HIDDEN):
             shutil.rmtree(self.root, ignore_errors=True)
 
     def publish(self) -> None:
         """Give the output its name; an older one steps aside first, and goes only when the new one stands."""
         if self.root == self.path:
+            sync_folder(self.path.parent)  # whoever named it may not have come so far
             return
         shutil.rmtree(self.root / HIDDEN, ignore_errors=True)
         aside = _aside(self.path)
         if self.path.exists():
             self.path.rename(aside)
-        self.root.rename(self.path)
+        try:
+            self.root.rename(self.path)
+        finally:
+            _restore(self.path)  # another process may have been faster: then what stepped aside is that
         sync_folder(self.path.parent)
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _aside(path: Path) -> Path:

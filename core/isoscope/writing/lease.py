@@ -14,7 +14,7 @@ from typing import Any
 
 from isoscope.durable import read_json, write_json
 
-__all__ = ["beat", "holder", "leave", "runs", "take"]
+__all__ = ["beat", "holder", "leave", "others", "runs", "take"]
 
 _FRESH = 3600.0
 """Seconds after which a lease without a beat binds nobody."""
@@ -48,6 +48,11 @@ def holder(folder: Path) -> str | None:
     if stale or not said or (said.get("host") == socket.gethostname() and not _lives(said)):
         return None
     return f"process {said.get('pid')} on {said.get('host')}"
+
+
+def others(folder: Path) -> bool:
+    """Whether a living process other than this one is at work in a folder."""
+    return holder(folder) is not None and _said(folder).get("token") != _token(os.getpid())
 
 
 def runs(pid: int) -> bool:
