@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +28,21 @@ _SEAL = "crc32"
 
 def sync_folder(folder: Path) -> None:
     """Make renames inside a folder durable; platforms that cannot open folders need no help."""
+    with _handle(folder) as handle:
+        if handle is not None:
+            os.fsync(handle)
+
+
+@contextmanager
+def _handle(folder: Path) -> Iterator[int | None]:
+    """A folder by its handle, which stays its own whatever it is called meanwhile; None where none can be had."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
+        yield None
         return
     try:
-        os.fsync(handle)
+        yield handle
     finally:
         os.close(handle)
 
@@ -43,27 +55,47 @@ def temporary(path: Path) -> Path:
 def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file under a temporary name, then move it into place. Threads and processes may race."""
     draft = temporary(path)
-    try:
-        write(draft)
-        with draft.open("rb") as handle:
-            os.fsync(handle.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with _handle(path.parent) as folder:  # another process may give the folder its final name: nothing stays in there
+        try:
+            write(draft)
+            with draft.open("rb") as handle:
+                os.fsync(handle.fileno())
+            draft.replace(path)
+        finally:
+            _unlink(draft, folder)
+        if folder is not None:
+            os.fsync(folder)
 
 
-def made(folder: Path) -> None:
-    """Create a folder and those above it, and make them durable."""
+def _unlink(file: Path, folder: int | None) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if folder is not None and os.unlink in os.supports_dir_fd:
+            os.unlink(file.name, dir_fd=folder)
+        else:
+            file.unlink()
+
+
+def made(folder: Path, within: Path | None = None) -> None:
+    """Create a folder and those above it, and make them durable.
+
+    Args:
+        folder: what is to be there.
+        within: a folder above it that has to be there already.
+
+    Raises:
+        FileNotFoundError: if that is not.
+    """
     if not folder.is_dir():
-        made(folder.parent)
+        if folder == within:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+        made(folder.parent, within)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
 
 
-def keep(file: Path, content: bytes) -> None:
-    """Write a file, and the folders above it, so that a power cut cannot take them back."""
-    made(file.parent)
+def keep(file: Path, content: bytes, within: Path | None = None) -> None:
+    """Write a file, and the folders above it as `made`, so that a power cut cannot take them back."""
+    made(file.parent, within)
     publish(file, lambda draft: draft.write_bytes(content))
 
 

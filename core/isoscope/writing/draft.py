@@ -113,14 +113,14 @@ class Draft:
         if self.root == self.path:
             sync_folder(self.path.parent)  # whoever named it may not have come so far
             return
-        shutil.rmtree(self.root / HIDDEN, ignore_errors=True)
         aside = _aside(self.path)
-        if self.path.exists():
+        if self.root.is_dir() and self.path.exists():
             self.path.rename(aside)
         try:
             self.root.rename(self.path)
         finally:
             _restore(self.path)  # another process may have been faster: then what stepped aside is that
+        shutil.rmtree(self.path / HIDDEN, ignore_errors=True)
         sync_folder(self.path.parent)
 
 

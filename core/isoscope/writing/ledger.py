@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,7 +99,7 @@ class Ledger:
             raise refusal(self.root, "nothing there", "the draft", "another process finished or removed it: look there")
         before = self.marker(part)
         for name, content in files.items():
-            keep(self.root / name, content)
+            keep(self.root / name, content, within=self.root)
         sums = {name: [len(content), zlib.crc32(content)] for name, content in sorted(files.items())}
         marker = plain({"files": sums, **facts, **self._again(part, before, sums)})
         if self.closed is None:
@@ -140,7 +139,9 @@ class Ledger:
         return digest([(self.marker(part) or {}).get("files") for part in parts])
 
     def close(self, file: str) -> None:
-        """Gather what is said of all parts in one compact file, and remove the markers.
+        """Gather what is said of all parts in one compact file; from then on markers count no more.
+
+        They stay until the output has its name, as other processes may be at work by them.
 
         Raises:
             DataError: if the marker of a part is gone.
@@ -151,8 +152,6 @@ class Ledger:
                          "checksums are replaced", self.root.name, len(self.remade))  # fmt: skip
         if self.closed is None or document != _sealed(self.root / file):
             write_sealed(self.root / file, document)
-        if self.closed is None:
-            shutil.rmtree(self.root / HIDDEN)
 
     def _about(self) -> Document:
         return {"format": FORMAT, "plan": digest(self.fingerprint), "fingerprint": self.fingerprint}

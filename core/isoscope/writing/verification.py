@@ -180,9 +180,12 @@ def _compare(report: Report, ledger: Ledger, step: Progress) -> None:
 def _strange(ledger: Ledger, only_temporary: bool) -> Iterator[str]:
     """Files that no part has; those of a draft that are not temporary may be just about to be recorded."""
     known = {name for said in (ledger.closed or {}).values() for name in said["files"]} | {_ledger_file(ledger.root)}
+    if not only_temporary and (ledger.root / HIDDEN).is_dir():  # of a finished one: it was killed just then
+        yield HIDDEN
     for path in sorted(p for p in ledger.root.rglob("*") if p.is_file()):
         name = path.relative_to(ledger.root).as_posix()
-        if name not in known and (is_temporary(path) or not only_temporary):
+        ours = is_temporary(path) or not (only_temporary or name.startswith(f"{HIDDEN}/"))
+        if name not in known and ours:
             yield name
 
 
