@@ -381,6 +381,21 @@ def test_a_failure_before_the_first_shard_is_mended_keeps_the_others(isoscope, t
     assert (code, json.loads(out)["images"][0]["resumed_shards"]) == (0, 2)
 
 
+def test_a_file_that_cannot_be_written_at_the_end_loses_no_shard(isoscope, trained, tmp_path, monkeypatch):
+    write_whole(tmp_path / "in.ome.zarr", np.stack([tissue(n) for n in range(3)]), "ZYX")
+    command = ["predict", trained / "run", tmp_path / "in.ome.zarr", "--out", tmp_path / "p.tif"]
+
+    def full(draft, *_):
+        raise OSError(28, "No space left on device", str(draft))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("isoscope_tiff.writer.write_file", full)
+        code, _, err = isoscope(*command)
+    assert (code, "No space left" in err) == (2, True)
+    code, out, _ = isoscope(*command, "--resume", "--json")
+    assert (code, json.loads(out)["images"][0]["resumed_shards"]) == (0, 3)
+
+
 def test_resuming_keeps_finished_pictures(isoscope, trained, tmp_path):
     command = ["predict", trained / "run", trained / "new.png", "--out", tmp_path / "p.png"]
     assert isoscope(*command)[0] == 0
