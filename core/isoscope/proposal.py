@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoscope import kinds, presets
+from isoscope.controls import controlled
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.overrides import merge
@@ -63,14 +64,21 @@ def _declared_patch(keys: Mapping[str, Any]) -> int | None:
     return patch if isinstance(patch, int) else None
 
 
+def _declared_method(keys: Mapping[str, Any]) -> object:
+    """The name of the user's own method, if there is one."""
+    method = keys.get("method")
+    return method.get("name") if isinstance(method, Mapping) else method
+
+
 def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Sequence[Volume]) -> dict[str, Any]:
     """Preset and task in their order of precedence, with a patch that the images can hold."""
     wanted = presets.preset(name)
     patch = _declared_patch(keys) or _patch(
         given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes
     )
-    wanted = presets.preset(wanted["preset"], patch)
-    if wanted["preset"] in presets.PUBLISHED:
+    plain = presets.preset(wanted["preset"], patch)
+    wanted = controlled(plain, _declared_method(keys))
+    if wanted["preset"] in presets.PUBLISHED or wanted is not plain:
         return merge({k: v for k, v in given.items() if k not in ("method", "losses")}, wanted)
     given = merge(given, {"training": {"patch": patch}}) if given else given
     return merge(wanted, _wrapping(given, wanted))
