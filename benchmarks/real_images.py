@@ -6,7 +6,8 @@
     python benchmarks/real_images.py denoise cpu mine.yaml --steps 600 --out /tmp/bench/mine --json
 
 Data: $ISOSCOPE_TEST_DATA (default ../shared/data). Held out by patient and by field. Filters and supervised methods get
-the paired fields 23-32 of W2S, or the noisy middle third of an FMD field, which no other method sees as pairs. What this script does not know goes to `compare`.
+the paired fields 23-32 of W2S, or the noisy middle third of an FMD field, which no other method sees as pairs. What
+this script does not know goes to `compare`.
 """
 
 from __future__ import annotations
