@@ -62,6 +62,7 @@ class Term(BaseModel):
     schedule: Shape = "constant"
     speed: float = 6.0
     floor: float = 0.0
+    share: float = Field(1.0, gt=0, le=1, description="part of the steps that compute it, at weight / share then")
     use: str | None = Field(None, description="the loss plug-in; none: the term's own name")
 
     def component(self, label: str) -> Component:

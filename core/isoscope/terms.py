@@ -48,6 +48,10 @@ class Terms(nn.Module):
             self.losses[label] = loss
             if isinstance(loss, nn.Module):
                 self.add_module(f"loss_{label}", loss)
+            if term.share < 1 and callable(getattr(loss, "discriminator", None)):
+                raise RecipeError(
+                    f"losses.{label}.share is {term.share}; expected 1: discriminators learn at each step; leave it out"
+                )
 
     def meet(self, networks: Mapping[Direction, nn.Module], source: Domain, target: Domain) -> None:
         """Show the generators to the losses that build something for them, before anything is optimised.
@@ -72,10 +76,11 @@ class Terms(nn.Module):
         """The weighted sum at this step's progress, and each term unweighted and detached."""
         total = torch.zeros((), device=cycle.real_a.device)
         parts: dict[str, Tensor] = {}
+        drawn = self._drawn()
         for label, loss in self.losses.items():
             term = self.terms[label]
-            w = term.weight * weight(cycle.u, term.schedule, term.speed, term.floor)
-            if w == 0.0:
+            w = term.weight * weight(cycle.u, term.schedule, term.speed, term.floor) / term.share
+            if w == 0.0 or drawn >= term.share:
                 continue
             with _naming(label):
                 value = loss(cycle)
@@ -85,3 +90,7 @@ class Terms(nn.Module):
             total = total + w * value
             parts[label] = value.detach()
         return total, parts
+
+    def _drawn(self) -> float:
+        """One number for all terms of a step, so that those of small shares look at the same images."""
+        return float(torch.rand(())) if any(term.share < 1 for term in self.terms.values()) else 0.0

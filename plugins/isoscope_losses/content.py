@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
@@ -54,8 +55,13 @@ def _grey(difference: Tensor, domain: Domain) -> Tensor:
     return (difference * (weights / weights.sum())[:, None, None]).sum(1, keepdim=True)
 
 
+Weight = Annotated[float, Field(ge=0)]
+
+
 def cycle(
     *,
+    weight_a: Weight = 1.0,
+    weight_b: Weight = 1.0,
     blur_a: Sigma = 0.0,
     blur_b: Sigma = 0.0,
     decimation_a: Factor = 1,
@@ -69,6 +75,8 @@ def cycle(
     removes what cannot come back: noise, resolution or colour.
 
     Args:
+        weight_a: of the cycle that begins with a; at 0 it is not computed.
+        weight_b: of the cycle that begins with b, which with a known way back is training on synthetic pairs.
         blur_a: sigma in pixels of a Gaussian through which a and F(G(a)) are compared, where a holds noise that no
             G(a) should have to keep.
         blur_b: the same for b and G(F(b)).
@@ -77,12 +85,20 @@ def cycle(
         luminance_a: compare only luminance, where a holds colours that G(a) has not; a must be RGB.
         luminance_b: the same for b.
     """
+    if not weight_a + weight_b:
+        raise RecipeError(
+            "loss 'cycle' got weight_a=0 and weight_b=0; expected one above 0; leave the loss out instead"
+        )
     seen_a = _Operator(luminance_a, blur_a, decimation_a)
     seen_b = _Operator(luminance_b, blur_b, decimation_b)
 
     def loss(cycle: Cycle) -> Tensor:
-        a, b = cycle.rec_a - cycle.real_a, cycle.rec_b - cycle.real_b
-        return seen_a(a, cycle.source).abs().mean() + seen_b(b, cycle.target).abs().mean()
+        total = torch.zeros((), device=cycle.real_a.device)
+        if weight_a:
+            total = total + weight_a * seen_a(cycle.rec_a - cycle.real_a, cycle.source).abs().mean()
+        if weight_b:
+            total = total + weight_b * seen_b(cycle.rec_b - cycle.real_b, cycle.target).abs().mean()
+        return total
 
     return loss
 

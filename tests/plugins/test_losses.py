@@ -220,3 +220,20 @@ def test_spectrum_does_not_care_where_things_are():
 def test_spectrum_refuses_bounds_that_forbid_equality():
     with pytest.raises(RecipeError, match="high"):
         kinds.losses["spectrum"](high=0.9)
+
+
+def test_cycle_can_ask_for_either_side_alone():
+    torch.manual_seed(0)
+    a, b, grey = torch.randn(2, 1, 8, 8), torch.randn(2, 1, 8, 8), example_domain()
+
+    def value(**parameters):
+        cycle = Cycle(a, b, lambda x: 2 * x, lambda x: x, source=grey, target=grey)
+        return kinds.losses["cycle"](**parameters)(cycle).item(), cycle
+
+    both, only_b = value()[0], value(weight_a=0.0)
+    assert only_b[0] == pytest.approx(b.abs().mean().item(), rel=1e-6)
+    assert "fake_b" not in vars(only_b[1]), "G(a) costs time and is not asked for"
+    assert both == pytest.approx(only_b[0] + value(weight_b=0.0)[0], rel=1e-6)
+    assert value(weight_a=0.5)[0] == pytest.approx(both - 0.5 * a.abs().mean().item(), rel=1e-6)
+    with pytest.raises(RecipeError, match="weight_a"):
+        kinds.losses["cycle"](weight_a=0.0, weight_b=0.0)
