@@ -63,8 +63,8 @@ def _base(polarity: str, steps: int) -> dict[str, Any]:
     return {
         **sides,
         "method": {
-            "name": "c2gan", "forward": NETWORK, "backward": NETWORK, "discriminator": {"name": "patchgan", "width": 16},
-            "rate": 4e-4, "pool": 50,
+            "name": "c2gan", "forward": NETWORK, "backward": NETWORK, "rate": 4e-4, "pool": 50,
+            "discriminator": {"name": "patchgan", "width": 16},
         },
         "losses": {"lsgan": {"weight": 1.0, "label": 0.9}, "cycle": {"weight": 10.0}},
         "training": {"steps": steps, "batch": 4, "patch": 64, "checkpoint_every": steps},
@@ -83,5 +83,5 @@ def keys(arm: str, polarity: str, seed: int, steps: int, precision: str) -> dict
 
 
 def recipe(decided: dict[str, Any]) -> Recipe:
-    """The resolved recipe of one run."""
-    return resolved(parse(decided))
+    """The resolved recipe of one run; its watchdog only records, and its last networks are scored, as they are."""
+    return resolved(parse(merge(decided, {"training": {"watchdog": "record", "keep": "last"}})))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from isoscope.volume import ArrayVolume, Header
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+
+from isoscope.volume import ArrayVolume, Header
 
 SIDE = 256
 MIDDLE = {"source": 0.475, "target": 0.5}

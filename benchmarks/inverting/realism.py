@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from isoscope.spectra import radial_power
 from numpy.typing import NDArray
 from torch import Tensor
+
+from isoscope.spectra import radial_power
 
 PATCH = 64
 _QUANTILES = np.linspace(0.05, 0.95, 9)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from inverting import wrong
 from inverting.arms import keys, recipe
 from inverting.fields import Fields, fields

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from inverting.fields import Fields
 from inverting.realism import kid, spectral_distance, wasserstein
 from isoscope.diagnostics import agreement
@@ -48,9 +49,7 @@ def score(run: Path, fields: Fields) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cycles(
-    forward: Model, backward: Model, a: torch.Tensor, b: torch.Tensor, there: torch.Tensor
-) -> dict[str, float]:
+def _cycles(forward: Model, backward: Model, a: torch.Tensor, b: torch.Tensor, there: torch.Tensor) -> dict[str, float]:
     """Mean |F(G(a)) - a| and |G(F(b)) - b| on the scale of the networks."""
     scale = 2.0  # limits 0.05 and 0.95 are -0.9 and 0.9
     back_a = torch.stack([backward(x[None])[0] for x in there])

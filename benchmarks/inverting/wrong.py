@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from isoscope import kinds
 from isoscope.cycle import Cycle
 from isoscope.domain import Domain
 from isoscope.saliency import hard_mask, soft_mask
-from torch import Tensor, nn
 
 WARM = 0.2
 """Share of the run in which `warm_up` acts: 100 of 500 steps."""
@@ -63,9 +64,7 @@ def warm_up() -> Callable[[Cycle], Tensor]:
             return cycle.real_a.new_zeros(())
         sign = cycle.source.polarity * cycle.target.polarity
         forward = cycle.fake_b - matched(sign * cycle.real_a, cycle.real_b)
-        return (
-            forward.abs().mean() + (cycle.fake_a - matched(sign * cycle.real_b, cycle.real_a)).abs().mean()
-        )
+        return forward.abs().mean() + (cycle.fake_a - matched(sign * cycle.real_b, cycle.real_a)).abs().mean()
 
     return loss
 

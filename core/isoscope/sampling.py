@@ -22,6 +22,8 @@ from isoscope.volume import ArrayVolume, Box, Volume
 
 __all__ = ["Sampler", "held_in_memory", "prefetched"]
 
+_SPARED = 0.1
+
 
 def held_in_memory(volumes: Sequence[Volume], gib: float) -> list[Volume]:
     """The same volumes, decoded once if together they fit in `gib`, else as they are."""
@@ -44,12 +46,14 @@ class Sampler:
         grey: turn RGB into luminance.
         augmentation: `dihedral` applies one of the eight symmetries of the square.
         shuffle: how to read a set larger than memory in blocks; none: each patch by itself.
+        spared: places of patches to keep out of the draw, whatever their frame, because a run is judged by them. Not
+            where they would take a tenth of the places, nor in blocks, where so few are met hardly ever.
     """
 
     def __init__(
         self, volumes: Sequence[Volume], domain: Domain, *, patch: int, batch: int, seed: int, side: int,
         planes: Planes = "xy", grey: bool = False, augmentation: Literal["none", "dihedral"] = "none",
-        shuffle: Shuffle | None = None,
+        shuffle: Shuffle | None = None, spared: Sequence[Place] = (),
     ) -> None:  # fmt: skip
         self.frames = [Frames(v, planes, grey) for v in volumes]
         self.intensity = Intensity(domain.limits)
@@ -63,6 +67,8 @@ class Sampler:
                 )
         self.origins = Origins(self.frames, patch)
         self.blocks = BlockShuffle(self.origins, shuffle, seed, side) if shuffle else None
+        taken = sum(len(self.frames[v]) for v, *_ in spared) * (2 * patch - 1) ** 2
+        self.spared = tuple(spared) if not shuffle and taken <= _SPARED * len(self.origins) else ()
 
     def place(self, step: int, index: int) -> tuple[int, int, int, int, int]:
         """Where patch `index` of `step` lies: volume, frame, y, x, and its symmetry 0-7."""
@@ -74,7 +80,14 @@ class Sampler:
     def _drawn(self, number: int, rng: np.random.Generator) -> Place:
         if self.blocks is not None:
             return self.blocks.place(number, rng)
-        return self.origins.place(int(rng.integers(len(self.origins))))
+        while True:
+            place = self.origins.place(int(rng.integers(len(self.origins))))
+            if not any(self._overlap(place, other) for other in self.spared):
+                return place
+
+    def _overlap(self, one: Place, other: Place) -> bool:
+        """Whether two patches share pixels, or would in neighbouring planes of a stack."""
+        return one[0] == other[0] and all(abs(a - b) < self.patch for a, b in zip(one[2:], other[2:], strict=True))
 
     def patch_at(self, step: int, index: int, held: Volume | None = None) -> NDArray[Any]:
         """One patch [C, p, p] in grey values, read from what is held of its volume, else from the volume itself."""
