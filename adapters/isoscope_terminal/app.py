@@ -22,6 +22,7 @@ from isoscope_terminal import (
     plugins,
     predict,
     split,
+    sweep,
     train,
     verify,
 )
@@ -33,7 +34,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(name="isoscope", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for command in (
     demo.demo, look.info, convert.convert, split.split, init.init, train.train, predict.predict, evaluate.evaluate,
-    compare.compare, pairs.pairs, verify.verify, doctor.doctor,
+    compare.compare, sweep.sweep, pairs.pairs, verify.verify, doctor.doctor,
 ):  # fmt: skip
     app.command()(mannered(command))
 app.add_typer(plugins.app, name="plugins")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from isoscope.errors import DataError, RecipeError, nearest
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split
+from isoscope_terminal.contest import SETS, Shown, check_folder, offers_said, opened
 from isoscope_terminal.entering import entered, named, told
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
@@ -23,32 +23,23 @@ from isoscope_terminal.wishes import duration_keys
 
 if TYPE_CHECKING:
     from isoscope.comparison import Entrant, ImageSets, Scored
-    from isoscope.training import Progress
 
 __all__ = ["compare"]
 
-_WHERE = "file, store, folder or quoted glob"
 
-
-@reads("source", "target", "test_source", "test_truth", "pairs_source", "pairs_target")
+@reads(*SETS)
 def compare(
-    recipes: Annotated[
-        list[str], typer.Argument(metavar="RECIPE...", help="YAML files as `init` writes them, or names of presets.")
-    ],
+    recipes: options.Recipes,
     source: options.Source,
     target: options.Target,
-    test_source: Annotated[str, typer.Option("--test-source", help=f"Images to be scored, as inputs: {_WHERE}.")],
-    test_truth: Annotated[str, typer.Option("--test-truth", help="What they should become, in the same order.")],
+    test_source: options.TestSource,
+    test_truth: options.TestTruth,
     out: options.Out,
     reading: Reading,
-    pairs_source: Annotated[
-        str | None, typer.Option("--pairs-source", help="Inputs of pairs, for supervised methods and to tune filters.")
-    ] = None,
-    pairs_target: Annotated[str | None, typer.Option("--pairs-target", help="Their truths, in the same order.")] = None,
-    baselines: Annotated[
-        bool, typer.Option("--baselines", help="Filters and look-up tables beside the recipes, as far as they fit.")
-    ] = False,
-    task: Annotated[str | None, typer.Option(help="What presets are to learn; recipe files say it themselves.")] = None,
+    pairs_source: options.PairsSource = None,
+    pairs_target: options.PairsTarget = None,
+    baselines: options.Baselines = False,
+    task: options.PresetTask = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train every recipe this many steps.")] = None,
     minutes: options.Minutes = None,
     seed: options.Seed = None,
@@ -56,10 +47,7 @@ def compare(
     reference: Annotated[
         str | None, typer.Option("--reference", help="The arm that differences are taken to; else the first recipe.")
     ] = None,
-    data_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(metavar="LO HI", help="Lowest and highest grey value; else from the truth's type, or range."),
-    ] = None,
+    data_range: options.DataRange = None,
     set_: options.Set = None,
     as_json: options.Json = False,
 ) -> None:
@@ -72,14 +60,13 @@ def compare(
     from isoscope.baselines import offers
 
     voice = Voice(as_json)
-    _check_folder(out)
+    check_folder(out)
     check_split(source, target, voice)
     places = {
         "source": source, "target": target, "test_source": test_source, "test_truth": test_truth,
         "pairs_source": pairs_source, "pairs_target": pairs_target,
     }  # fmt: skip
-    sets = _opened(places, reading)
-    sets.check()
+    sets = opened(places, reading)
     changes = {"overrides": set_ or [], "more": duration_keys(steps, minutes, seed)}
     entrants = entered(recipes, sets, task, changes, seeds)
     # what a baseline reads is what the models read
@@ -89,19 +76,13 @@ def compare(
     _check_names([*offered, *map(named, recipes)], reference)
     _say(voice, sets, entrants, out)
     if baselines:
-        voice.say(_offered(offered, sets))
+        voice.say(offers_said(offered, sets))
     with stoppable() as stop, Live("comparing") as live:
-        shown = _Shown(live)
+        shown = Shown(live)
         watch = comparison.Watch(shown.arm, shown.training, stop)
         scored = comparison.run(entrants, offered, sets, out, data_range=data_range, grey=grey, watch=watch)
     document = comparison.document(scored, reference) | {"out": str(out)}
     _kept(document, scored, sets, out, voice)
-
-
-def _check_folder(out: Path) -> None:
-    """A comparison goes on in its own folder only."""
-    if out.exists() and not (out / "arms").is_dir() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} exists and is no comparison; expected a new folder or one to go on in; choose another")
 
 
 def _check_names(names: Sequence[str], reference: str | None) -> None:
@@ -113,17 +94,6 @@ def _check_names(names: Sequence[str], reference: str | None) -> None:
         raise DataError(f"no arm is called {reference!r}; {nearest(reference, names)}")
 
 
-def _opened(places: Mapping[str, str | None], reading: Reading) -> ImageSets:
-    from isoscope.comparison import ImageSets
-    from isoscope.sources import open_all
-
-    if (places["pairs_source"] is None) != (places["pairs_target"] is None):
-        raise DataError("got one of --pairs-source and --pairs-target; expected both or neither; give the other too")
-    found = {name: open_all(where, reading.of(name)) for name, where in places.items() if where is not None}
-    pairs = (found.pop("pairs_source"), found.pop("pairs_target")) if "pairs_source" in found else None
-    return ImageSets(**found, pairs=pairs)
-
-
 def _say(voice: Voice, sets: ImageSets, entrants: Sequence[Entrant], out: Path) -> None:
     pairs = counted(len(sets.pairs[0]), "pair") if sets.pairs else "no pairs"
     voice.say(
@@ -132,28 +102,6 @@ def _say(voice: Voice, sets: ImageSets, entrants: Sequence[Entrant], out: Path) 
     )
     for entrant in entrants:
         voice.say(f"{entrant.name}: {told(entrant)}")
-
-
-def _offered(names: Iterable[str], sets: ImageSets) -> str:
-    how = "filters are tuned on the pairs" if sets.pairs else "there are no pairs to tune filters on"
-    return f"baselines: {', '.join(names) or 'none fits these channels'}; {how}"
-
-
-@dataclass(slots=True)
-class _Shown:
-    """Progress of all arms in one line."""
-
-    live: Live
-    label: str = ""
-
-    def arm(self, name: str, doing: str, number: int, of: int) -> None:
-        self.label = f"{name} ({doing})"
-        self.live.update(number - 1, of, self.label)
-
-    def training(self, progress: Progress) -> None:
-        from isoscope_terminal.progress import training_line
-
-        self.live.update(progress.step, progress.total, f"{self.label}  {training_line(progress)}")
 
 
 def _kept(document: dict[str, Any], scored: Sequence[Scored], sets: ImageSets, out: Path, voice: Voice) -> None:

@@ -12,7 +12,7 @@ from isoscope_terminal.wishes import gathered
 if TYPE_CHECKING:
     from isoscope.comparison import Entrant, ImageSets
 
-__all__ = ["entered", "named", "told"]
+__all__ = ["entered", "keys_of", "named", "told"]
 
 
 def entered(
@@ -31,10 +31,22 @@ def entered(
 
     entrants = []
     for recipe in recipes:
-        path, preset = (Path(recipe), None) if _is_file(recipe) else (None, recipe)
-        keys = gathered(path, {"task": task, "preset": preset}, changes["overrides"], changes["more"])
-        entrants += enter(named(recipe), keys, sets, task=task, preset=preset, seeds=seeds)
+        preset = None if _is_file(recipe) else recipe
+        entrants += enter(named(recipe), keys_of(recipe, task, changes), sets, task=task, preset=preset, seeds=seeds)
     return entrants
+
+
+def keys_of(recipe: str, task: str | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's keys for a recipe, a preset's name among them.
+
+    Args:
+        recipe: a YAML file, or the name of a preset.
+        task: what presets are to learn.
+        changes: `overrides`, as --set has them, and `more` keys.
+    """
+    path, preset = (Path(recipe), None) if _is_file(recipe) else (None, recipe)
+    keys = gathered(path, {"task": task, "preset": preset}, changes["overrides"], changes["more"])
+    return keys if preset is None else keys | {"preset": preset}
 
 
 def _is_file(recipe: str) -> bool:

@@ -15,7 +15,7 @@ from isoscope_terminal.checks import compared, facts_of, warned
 from isoscope_terminal.facts import describe, domain_facts, preset_reason
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.voice import Voice
-from isoscope_terminal.wishes import gathered
+from isoscope_terminal.wishes import gathered, method_keys
 
 if TYPE_CHECKING:
     from isoscope.proposal import Proposal
@@ -57,6 +57,7 @@ def init(
     reading: Reading,
     out: Annotated[Path, typer.Option("--out", "-o", help="Recipe to write.")] = Path("recipe.yaml"),
     preset: options.Preset = None,
+    method: options.Method = None,
     set_: options.Set = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
@@ -67,7 +68,7 @@ def init(
     from isoscope.sources import open_all
 
     _check_free(out, overwrite)
-    asked = gathered(None, {}, set_ or [], {})
+    asked = gathered(None, {}, set_ or [], method_keys(None, method))
     sides = open_all(source, reading.of("source")), open_all(target, reading.of("target"))
     proposal = propose(*sides, task=task, preset=preset, user=asked)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.stopping import stoppable
 from isoscope_terminal.verdicts import attempts_said, inversion_said, verdict_facts, verdicts_said
 from isoscope_terminal.voice import Voice, complain
-from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
+from isoscope_terminal.wishes import duration_keys, gathered, method_keys, stored_recipe
 
 if TYPE_CHECKING:
     from isoscope.proposal import Proposal
@@ -53,6 +53,7 @@ def train(
     ] = None,
     task: Annotated[str | None, typer.Option(help="What to learn, such as denoise; see `isoscope plugins`.")] = None,
     preset: options.Preset = None,
+    method: options.Method = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Train this many steps.")] = None,
     minutes: options.Minutes = None,
     seed: options.Seed = None,
@@ -74,7 +75,7 @@ def train(
 
     voice = Voice(as_json)
     options.either(resume=resume, from_=from_ is not None)
-    more = duration_keys(steps, minutes, seed)
+    more = duration_keys(steps, minutes, seed) | method_keys(recipe, method)
     asked = gathered(recipe, {"task": task, "preset": preset}, set_ or [], more)
     check_folder(out, resume, overwrite)
     checks: dict[str, Any] = {}

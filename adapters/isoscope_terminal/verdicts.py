@@ -34,7 +34,7 @@ def verdicts_said(run: Run) -> list[str]:
     looks = run.vigil.watchdog.looks
     if not looks:
         return []
-    bad = sum(look.inverted for look in looks)
+    bad = run.vigil.watchdog.inverted_looks
     saw = f"inverted at {bad} of {len(looks)} looks" if bad else f"content in its place at all {len(looks)} looks"
     return [_kept_said(run), f"watchdog: {saw}; in the end {seen(looks[-1])}"]
 

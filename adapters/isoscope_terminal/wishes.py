@@ -11,7 +11,7 @@ from isoscope.errors import DataError, RecipeError
 if TYPE_CHECKING:
     from isoscope.recipe import Recipe
 
-__all__ = ["duration_keys", "gathered", "stored_recipe"]
+__all__ = ["duration_keys", "gathered", "method_keys", "stored_recipe"]
 
 
 def duration_keys(steps: int | None, minutes: float | None, seed: int | None) -> dict[str, Any]:
@@ -28,6 +28,26 @@ def duration_keys(steps: int | None, minutes: float | None, seed: int | None) ->
     if minutes is not None:
         keys |= {"minutes": minutes}
     return {"training": keys} if keys else {}
+
+
+def method_keys(recipe: Path | None, method: str | None) -> dict[str, Any]:
+    """The recipe keys behind --method.
+
+    Raises:
+        RecipeError: if the recipe file was made for another method, whose losses and networks it then holds.
+    """
+    from isoscope.overrides import read
+
+    if method is None:
+        return {}
+    stated = read(recipe).get("method") if recipe else None
+    name = stated.get("name") if isinstance(stated, Mapping) else stated
+    if name not in (None, method):
+        raise RecipeError(
+            f"got --method {method}, but {recipe} was made for method {name} and its losses with it; leave out "
+            f"--method, or write a recipe with `isoscope init --method {method}`"
+        )
+    return {"method": {"name": method}}
 
 
 def gathered(

@@ -12,7 +12,9 @@ from isoscope.spectra import radial_power
 
 PATCH = 64
 _QUANTILES = np.linspace(0.05, 0.95, 9)
-_FLOOR = 1e-12
+_FLOOR = 1e-8
+"""Of power, and of the spread of a feature: what is smooth has no power worth a logarithm at high frequencies."""
+_SPREAD = 0.02
 
 
 def wasserstein(made: Tensor, real: Tensor) -> float:
@@ -43,7 +45,7 @@ def _features(patch: NDArray[Any]) -> NDArray[Any]:
 def kid(made: Tensor, real: Tensor) -> float:
     """Kernel distance with the cubic kernel, unbiased (Binkowski et al. 2018), on the features above."""
     one, other = (np.stack([_features(p) for p in _patches(x)]) for x in (made, real))
-    centre, spread = other.mean(0), other.std(0) + 1e-9
+    centre, spread = other.mean(0), other.std(0) + _SPREAD
     x, y = ((f - centre) / spread for f in (one, other))
     xx, yy, xy = (_kernel(*pair) for pair in ((x, x), (y, y), (x, y)))
     inside = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy)]

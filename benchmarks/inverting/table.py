@@ -51,7 +51,7 @@ def _mean(runs: Sequence[Outcome], key: str, verdict: str = "") -> float | None:
 
 def _told_apart(runs: Sequence[Outcome], key: str) -> float | None:
     """How well a measure ranks inverted above correct runs, 0.5 by chance (area under the ROC curve)."""
-    bad, good = ([r[key] for r in runs if r["verdict"] == v] for v in ("INVERTED", "CORRECT"))
+    bad, good = ([r[key] for r in runs if r["verdict"] == v and r[key] is not None] for v in ("INVERTED", "CORRECT"))
     pairs = [(x > y) + 0.5 * (x == y) for x in bad for y in good]
     return float(np.mean(pairs)) if pairs else None
 

@@ -54,7 +54,14 @@ Task: TypeAlias = "Callable[[Domain, Domain], Recipe]"
 
 @runtime_checkable
 class Loss(Protocol):
-    """One term of the generators' objective."""
+    """One term of the generators' objective.
+
+    It may offer:
+
+    - `meet(networks: Mapping[Direction, nn.Module], source, target)`, called once, before anything is optimised, with
+      the generators, for a module that needs to know their features;
+    - `needs_scale = True`, if it looks at `Cycle.distribution_b`: the forward generator then has twice the channels.
+    """
 
     def __call__(self, cycle: Cycle, /) -> Tensor:
         """A scalar with gradients. It may be an nn.Module: its parameters are then optimised and saved too."""

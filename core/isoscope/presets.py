@@ -1,17 +1,21 @@
-"""Named starting points. `paper`, `released` and `utom` say what was published; `default` and `cpu` are ours."""
+"""Named starting points. `paper`, `released` and `utom` say what was published; `default` and `cpu` are ours.
+
+`cyclegan`, `cut`, `fastcut` and `supervised` are controls: other methods on the networks of ours.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from isoscope.controls import CONTROLS
 from isoscope.errors import RecipeError, nearest
 
 __all__ = ["NAMES", "PUBLISHED", "preset"]
 
-PUBLISHED = frozenset({"paper", "released", "utom"})
+PUBLISHED = frozenset({"paper", "released", "utom", *CONTROLS})
 """These win over what a task proposes: a published setting that a task amends is no longer the published one."""
 
-NAMES = ("auto", "cpu", "default", "paper", "released", "utom")
+NAMES = ("auto", "cpu", "default", "paper", "released", "utom", *CONTROLS)
 
 
 def _c2gan(forward: dict[str, Any], discriminator: dict[str, Any], **rest: Any) -> dict[str, Any]:
@@ -84,8 +88,17 @@ def _utom(patch: int) -> dict[str, Any]:
 _ALL = {"cpu": _cpu, "default": _default, "released": _released, "paper": _paper, "utom": _utom}
 
 
+def _ours() -> str:
+    """What suits this machine."""
+    from isoscope.device import accelerator
+
+    return "default" if accelerator() else "cpu"
+
+
 def preset(name: str, patch: int | None = None) -> dict[str, Any]:
     """The recipe keys that a preset sets. `auto` looks at the machine: `default` with an accelerator, else `cpu`.
+
+    A control has the networks and the length of what `auto` picks.
 
     Args:
         name: one of NAMES.
@@ -93,8 +106,7 @@ def preset(name: str, patch: int | None = None) -> dict[str, Any]:
     """
     if name not in NAMES:
         raise RecipeError(f"no preset is called {name!r}; {nearest(name, NAMES)}")
-    if name == "auto":
-        from isoscope.device import accelerator
-
-        name = "default" if accelerator() else "cpu"
-    return {"preset": name, **_ALL[name](patch or 0)}
+    if name in CONTROLS:
+        return {"preset": name, **CONTROLS[name](_ALL[_ours()](patch or 0))}
+    chosen = _ours() if name == "auto" else name
+    return {"preset": chosen, **_ALL[chosen](patch or 0)}

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoscope import kinds, presets
+from isoscope.controls import controlled
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.overrides import merge
+from isoscope.parameters import schema
 from isoscope.preparation.settling import settled
 from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.survey import survey
@@ -62,16 +64,34 @@ def _declared_patch(keys: Mapping[str, Any]) -> int | None:
     return patch if isinstance(patch, int) else None
 
 
+def _declared_method(keys: Mapping[str, Any]) -> object:
+    """The name of the user's own method, if there is one."""
+    method = keys.get("method")
+    return method.get("name") if isinstance(method, Mapping) else method
+
+
 def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Sequence[Volume]) -> dict[str, Any]:
     """Preset and task in their order of precedence, with a patch that the images can hold."""
     wanted = presets.preset(name)
     patch = _declared_patch(keys) or _patch(
         given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes
     )
-    wanted = presets.preset(wanted["preset"], patch)
-    if wanted["preset"] in presets.PUBLISHED:
+    plain = presets.preset(wanted["preset"], patch)
+    wanted = controlled(plain, _declared_method(keys))
+    if wanted["preset"] in presets.PUBLISHED or wanted is not plain:
         return merge({k: v for k, v in given.items() if k not in ("method", "losses")}, wanted)
-    return merge(wanted, merge(given, {"training": {"patch": patch}}) if given else given)
+    given = merge(given, {"training": {"patch": patch}}) if given else given
+    return merge(wanted, _wrapping(given, wanted))
+
+
+def _wrapping(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What the task proposes, where the generators that it lays around another get the preset's inside."""
+    method = dict(given.get("method", {}))
+    for side in ("forward", "backward"):
+        name = method.get(side, {}).get("name")
+        if name in kinds.generators and "inner" in schema(kinds.generators[name]).model_fields:
+            method[side] = {"inner": wanted["method"][side], **method[side]}
+    return given | {"method": method} if method else given
 
 
 def propose(

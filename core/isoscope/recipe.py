@@ -76,6 +76,7 @@ class Training(_Part):
     minutes: float | None = Field(None, gt=0, description="fit the steps to this time; they are recorded as they go")
     batch: int = Field(4, ge=1)
     patch: int = Field(64, ge=8, description="side in pixels")
+    patches: int | None = Field(None, ge=1, description="so many of each side, chosen by the seed; none: every place")
     seed: int = Field(0, ge=0)
     augmentation: Literal["none", "dihedral"] = "dihedral"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

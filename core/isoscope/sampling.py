@@ -18,6 +18,7 @@ from isoscope.frames import Frames, Planes
 from isoscope.intensity import Intensity
 from isoscope.loading import GIB, size
 from isoscope.shuffling import BlockShuffle, Shuffle
+from isoscope.subset import Subset
 from isoscope.volume import ArrayVolume, Box, Volume
 
 __all__ = ["Sampler", "held_in_memory", "prefetched"]
@@ -46,14 +47,16 @@ class Sampler:
         grey: turn RGB into luminance.
         augmentation: `dihedral` applies one of the eight symmetries of the square.
         shuffle: how to read a set larger than memory in blocks; none: each patch by itself.
+        subset: the only places to draw; none: all.
         spared: places of patches to keep out of the draw, whatever their frame, because a run is judged by them. Not
-            where they would take a tenth of the places, nor in blocks, where so few are met hardly ever.
+            where they would take a tenth of the places, nor in blocks, where so few are met hardly ever, nor
+            in a subset.
     """
 
     def __init__(
         self, volumes: Sequence[Volume], domain: Domain, *, patch: int, batch: int, seed: int, side: int,
         planes: Planes = "xy", grey: bool = False, augmentation: Literal["none", "dihedral"] = "none",
-        shuffle: Shuffle | None = None, spared: Sequence[Place] = (),
+        shuffle: Shuffle | None = None, subset: Subset | None = None, spared: Sequence[Place] = (),
     ) -> None:  # fmt: skip
         self.frames = [Frames(v, planes, grey) for v in volumes]
         self.intensity = Intensity(domain.limits)
@@ -67,8 +70,9 @@ class Sampler:
                 )
         self.origins = Origins(self.frames, patch)
         self.blocks = BlockShuffle(self.origins, shuffle, seed, side) if shuffle else None
+        self.subset, self._kept = subset, dict[Place, NDArray[Any]]()
         taken = sum(len(self.frames[v]) for v, *_ in spared) * (2 * patch - 1) ** 2
-        self.spared = tuple(spared) if not shuffle and taken <= _SPARED * len(self.origins) else ()
+        self.spared = tuple(spared) if not (shuffle or subset) and taken <= _SPARED * len(self.origins) else ()
 
     def place(self, step: int, index: int) -> tuple[int, int, int, int, int]:
         """Where patch `index` of `step` lies: volume, frame, y, x, and its symmetry 0-7."""
@@ -80,6 +84,9 @@ class Sampler:
     def _drawn(self, number: int, rng: np.random.Generator) -> Place:
         if self.blocks is not None:
             return self.blocks.place(number, rng)
+        if self.subset is not None:
+            chosen = int(rng.integers(self.subset.count))
+            return self.origins.place(self.subset.origin(chosen, len(self.origins)))
         while True:
             place = self.origins.place(int(rng.integers(len(self.origins))))
             if not any(self._overlap(place, other) for other in self.spared):
@@ -92,9 +99,18 @@ class Sampler:
     def patch_at(self, step: int, index: int, held: Volume | None = None) -> NDArray[Any]:
         """One patch [C, p, p] in grey values, read from what is held of its volume, else from the volume itself."""
         v, frame, y, x, symmetry = self.place(step, index)
-        values = self.frames[v].read(frame, slice(y, y + self.patch), slice(x, x + self.patch), held)
+        values = self._pixels((v, frame, y, x), held)
         values = np.rot90(values, symmetry % 4, axes=(1, 2))
         return values[:, :, ::-1] if symmetry >= 4 else values
+
+    def _pixels(self, place: Place, held: Volume | None) -> NDArray[Any]:
+        v, frame, y, x = place
+        if place in self._kept:
+            return self._kept[place]
+        values = self.frames[v].read(frame, slice(y, y + self.patch), slice(x, x + self.patch), held)
+        if self.subset and self.subset.kept:
+            self._kept[place] = values = values.copy()  # a view would keep what it was cut from
+        return values
 
     def one(self, step: int, index: int) -> Tensor:
         """One patch [1, C, patch, patch] of a batch, normalised, whatever is being read for others."""

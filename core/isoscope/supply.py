@@ -9,12 +9,15 @@ from typing import Any
 
 from isoscope.blocks import Place
 from isoscope.domain import Domain
+from isoscope.errors import DataError
 from isoscope.frames import Frames, Planes
-from isoscope.loading import described, plan
+from isoscope.loading import GIB, described, plan
+from isoscope.pairing import check_pairs
 from isoscope.preparation.prepared import prepared
-from isoscope.recipe import Recipe
+from isoscope.recipe import Recipe, Training
 from isoscope.sampling import Sampler, held_in_memory
 from isoscope.shuffling import Shuffle
+from isoscope.subset import Subset
 from isoscope.volume import Volume
 
 __all__ = ["Supply", "supply"]
@@ -60,24 +63,30 @@ def supply(
         matched: draw equal places from both.
 
     Raises:
-        DataError: for images that are smaller than a patch, or too large to be read as they are.
+        DataError: for images that are smaller than a patch, too large to be read as they are, or no pairs where
+            pairs are to be drawn.
     """
     t, declared = recipe.training, (recipe.source, recipe.target)
     planes: tuple[Planes, Planes] = (recipe.output.planes, "xy")
     # prepared before they are held, so that what is held is not prepared again for every patch
     ready = [prepared(volumes, d.prepare) for volumes, d in zip((source, target), declared, strict=True)]
     frames = [[Frames(v, planes[side], declared[side].grey) for v in ready[side]] for side in (0, 1)]
+    if matched:
+        check_pairs(*frames)
     shuffles = _shuffles(frames, t.patch, t.ram_gib, matched)
-    reading = [f"{_SIDES[side]}: {described(shuffles[side], frames[side])}" for side in (0, 1)]
+    held = [held_in_memory(ready[side], t.ram_gib / 2) if shuffles[side] is None else ready[side] for side in (0, 1)]
+    subsets = [_subset(t, frames[side], 0 if matched else side, shuffles[side] is not None) for side in (0, 1)]
+    if t.patches:  # few enough to be held, and so they need no blocks
+        shuffles = [None, None]
+    reading = [f"{_SIDES[side]}: {_told(t, shuffles[side], frames[side])}" for side in (0, 1)]
     for line in reading:
         _log.info("%s", line)
-    held = [held_in_memory(ready[side], t.ram_gib / 2) if shuffles[side] is None else ready[side] for side in (0, 1)]
 
     def sampler(side: int, offset: int, batch: int, shuffle: Shuffle | None, spared: Sequence[Place] = ()) -> Sampler:
         return Sampler(
             held[side], domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],
             side=offset if matched else offset + side, grey=declared[side].grey, augmentation=t.augmentation,
-            shuffle=shuffle, spared=spared,
+            shuffle=shuffle, subset=subsets[side], spared=spared,
         )  # fmt: skip
 
     watched = [sampler(side, _WATCHED_SIDE, _WATCHED, None) for side in (0, 1)]
@@ -90,6 +99,27 @@ def supply(
         reading,
         [how.facts if how else None for how in shuffles],
     )
+
+
+def _subset(t: Training, frames: Sequence[Frames], side: int, kept: bool) -> Subset | None:
+    """The places that the recipe limits a side to; statistics are taken from no other."""
+    if t.patches is None:
+        return None
+    volume = max((f.volume for f in frames), key=lambda v: v.header.dtype.itemsize)
+    size = t.patches * t.patch**2 * max(f.channels for f in frames) * volume.header.dtype.itemsize
+    if kept and size > t.ram_gib / 2 * GIB:
+        raise DataError(
+            f"{_SIDES[side]}: got training.patches={t.patches}, {size / GIB:.3g} GiB; expected them to fit into half "
+            f"of training.ram_gib = {t.ram_gib:g}; set training.ram_gib={2.01 * size / GIB:.3g}"
+        )
+    return Subset(t.patches, t.seed, side, kept)
+
+
+def _told(t: Training, shuffle: Shuffle | None, frames: Sequence[Frames]) -> str:
+    """How a side is read, in words."""
+    if t.patches:
+        return f"{t.patches} patches, chosen by seed {t.seed}, of {described(None, frames).partition(',')[0]}"
+    return described(shuffle, frames)
 
 
 def _shuffles(frames: Sequence[Sequence[Frames]], patch: int, gib: float, matched: bool) -> list[Shuffle | None]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,20 @@ from isoscope.parameters import build
 from isoscope.schedule import weight
 
 if TYPE_CHECKING:
-    from isoscope.kinds import Adversarial, Loss
+    from isoscope.domain import Domain
+    from isoscope.kinds import Adversarial, Direction, Loss
     from isoscope.recipe import Term
 
 __all__ = ["Terms"]
+
+
+@contextmanager
+def _naming(label: str) -> Iterator[None]:
+    """Say of a refusal which term it comes from."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(f"losses.{label}: {error}") from error
 
 
 class Terms(nn.Module):
@@ -38,6 +49,19 @@ class Terms(nn.Module):
             if isinstance(loss, nn.Module):
                 self.add_module(f"loss_{label}", loss)
 
+    def meet(self, networks: Mapping[Direction, nn.Module], source: Domain, target: Domain) -> None:
+        """Show the generators to the losses that build something for them, before anything is optimised.
+
+        Args:
+            networks: generators by direction.
+            source: domain A.
+            target: domain B.
+        """
+        for label, loss in self.losses.items():
+            if hasattr(loss, "meet") and self.terms[label].weight:
+                with _naming(label):
+                    cast("Any", loss).meet(networks, source, target)
+
     def adversarial(self) -> Iterator[tuple[str, Adversarial]]:
         """The terms that also say what discriminators minimise."""
         for label, loss in self.losses.items():
@@ -53,7 +77,8 @@ class Terms(nn.Module):
             w = term.weight * weight(cycle.u, term.schedule, term.speed, term.floor)
             if w == 0.0:
                 continue
-            value = loss(cycle)
+            with _naming(label):
+                value = loss(cycle)
             if value.ndim:
                 shape = tuple(value.shape)
                 raise RecipeError(f"loss {label!r} returned shape {shape}; expected a scalar; take its mean")

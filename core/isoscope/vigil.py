@@ -67,9 +67,9 @@ class Vigil:
 
     @property
     def inverted(self) -> bool:
-        """Whether the model as of now has content and background exchanged."""
+        """Whether the model as of now has content and background exchanged, as more than one look saw."""
         looks = [self.chosen[0]] if self.chosen else self.watchdog.looks[-1:]
-        return any(look.inverted for look in looks)
+        return any(look.inverted for look in looks) and self.watchdog.inverted_looks > 1
 
     def parts(self) -> dict[str, nn.Module]:
         """Modules to be saved with a checkpoint."""

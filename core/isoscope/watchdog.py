@@ -62,6 +62,11 @@ class Watchdog:
         counted = [look.inverted for look in self.looks if look.u >= _BARKS]
         return len(counted) >= _IN_A_ROW and all(counted[-_IN_A_ROW:])
 
+    @property
+    def inverted_looks(self) -> int:
+        """How many looks saw an inversion."""
+        return sum(look.inverted for look in self.looks)
+
     def facts(self) -> list[dict[str, Any]]:
         """All looks, JSON-serialisable."""
         return [look.facts() for look in self.looks]

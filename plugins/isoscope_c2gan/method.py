@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -12,11 +11,9 @@ from torch import Tensor, nn
 
 from isoscope import kinds
 from isoscope.cycle import Cycle, Side
-from isoscope.errors import RecipeError
 from isoscope.parameters import Component, Kind, build
 from isoscope.pool import ImagePool
-from isoscope.schedule import rate as relative_rate
-from isoscope.schedule import weight
+from isoscope.stepping import adam, check_judge, check_patch, descend, judged
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -27,17 +24,6 @@ __all__ = ["C2GAN", "c2gan"]
 
 Generator = Annotated[Component, Kind("generators")]
 Discriminator = Annotated[Component, Kind("discriminators")]
-
-
-def _check_judge(judge: nn.Module, channels: int, patch: tuple[int, int]) -> None:
-    """A patch must leave at least one score; shapes alone are computed."""
-    try:
-        copy.deepcopy(judge).to("meta")(torch.empty(1, channels, *patch, device="meta"))
-    except RuntimeError as error:
-        raise RecipeError(
-            f"training.patch={patch[0]} is too small for discriminator {type(judge).__name__}; set a larger "
-            f"training.patch (a multiple of 32 from 32 px on serves all of ours), or larger images"
-        ) from error
 
 
 class C2GAN(nn.Module):
@@ -70,28 +56,19 @@ class C2GAN(nn.Module):
             if learns and any(True for _ in terms.adversarial()):
                 self.discriminators[side] = build(kinds.discriminators, discriminator, domain)
                 self.pools[side] = ImagePool(pool, (domain.channels, *patch))
-        self._check_patch(patch)
+        check_patch((self.forward_net, self.backward_net), patch)
+        for imitated, judge in self.discriminators.items():
+            check_judge(judge, (source if imitated == "a" else target).channels, patch)
+        terms.meet({"a2b": self.forward_net, "b2a": self.backward_net}, source, target)
         self._optimisers = self._adam(betas)
-
-    def _check_patch(self, patch: tuple[int, int]) -> None:
-        """Refuse, before any step, a patch that the networks cannot be run on."""
-        stride = max(int(cast("Any", net).stride) for net in (self.forward_net, self.backward_net))
-        if any(side % stride or side < 2 * stride for side in patch):
-            fitting = max(2 * stride, patch[0] // stride * stride)
-            raise RecipeError(
-                f"training.patch={patch[0]} does not fit the generators; expected a multiple of {stride}, at least "
-                f"{2 * stride}; set training.patch={fitting}"
-            )
-        for side, judge in self.discriminators.items():
-            _check_judge(judge, (self.source if side == "a" else self.target).channels, patch)
 
     def _adam(self, betas: tuple[float, float]) -> dict[str, torch.optim.Optimizer]:
         groups = {
             "generators": [*self.forward_net.parameters(), *self.backward_net.parameters(), *self.terms.parameters()],
             "discriminators": list(self.discriminators.parameters()),
         }
-        learning = {k: [p for p in params if p.requires_grad] for k, params in groups.items()}
-        return {k: torch.optim.Adam(p, lr=self.rate, betas=betas, fused=True) for k, p in learning.items() if p}
+        made = {name: adam(parameters, self.rate, betas) for name, parameters in groups.items()}
+        return {name: optimiser for name, optimiser in made.items() if optimiser}
 
     def prepare(self, patches_a: Tensor, patches_b: Tensor) -> None:
         """Let generators that estimate something from the two sets do so."""
@@ -113,12 +90,7 @@ class C2GAN(nn.Module):
         return x + self.noise * torch.randn_like(x) if self.noise else x
 
     def _update(self, name: str, loss: Tensor, u: float) -> None:
-        optimiser = self._optimisers[name]
-        for group in optimiser.param_groups:
-            group["lr"] = self.rate * relative_rate(u, self.knee)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        descend(self._optimisers[name], loss, self.rate, u, self.knee)
 
     def step(self, real_a: Tensor, real_b: Tensor, u: float) -> dict[str, Tensor]:
         """One step of the generators, then one of the discriminators; the terms, detached, by name."""
@@ -144,10 +116,7 @@ class C2GAN(nn.Module):
         for side, judge in judges.items():
             real, fake = pairs[side]
             scores = judge(torch.cat([real, self.pools[side](fake.detach())])).float()
-            for label, term in self.terms.adversarial():
-                declared = self.terms.terms[label]
-                w = weight(cycle.u, declared.schedule, declared.speed, declared.floor)
-                loss = loss + w * term.discriminator(*scores.split([len(real), len(fake)]))
+            loss = loss + judged(self.terms, cycle.u, *scores.split([len(real), len(fake)]))
         return loss
 
 

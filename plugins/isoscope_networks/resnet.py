@@ -60,13 +60,13 @@ class ResNet(nn.Module):
                     block.body[-1].weight.div_(len(self.blocks))  # type: ignore[operator]
         nn.init.normal_(self.head.weight, 0.0, 0.02)
 
-    def _encoded(self, x: Tensor, z: Tensor | None) -> Tensor:
-        return self.encoder(with_noise(x, self.pixel_noise, z, self.training))  # type: ignore[no-any-return]
-
     def features(self, x: Tensor, z: Tensor | None = None) -> list[Tensor]:
-        """Feature maps: after the encoder, and after each residual block."""
-        x = self._encoded(x, z)
-        maps = [x]
+        """Feature maps: after each convolution of the encoder, and after each residual block."""
+        x, maps = with_noise(x, self.pixel_noise, z, self.training), []
+        for layer in self.encoder:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                maps.append(x)
         for block in self.blocks:
             x = block(x)
             maps.append(x)
@@ -74,7 +74,8 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 4. `z`: noise, else drawn."""
-        return self.head(self.decoder(self.blocks(self._encoded(x, z)))).tanh()  # type: ignore[no-any-return]
+        x = self.encoder(with_noise(x, self.pixel_noise, z, self.training))
+        return self.head(self.decoder(self.blocks(x))).tanh()  # type: ignore[no-any-return]
 
 
 def resnet(

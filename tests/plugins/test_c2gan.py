@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from isoscope import kinds
 from isoscope.errors import RecipeError
 from isoscope.proposal import propose
 from isoscope.recipe import Term
@@ -22,10 +21,8 @@ def parts(component):
     return {"forward": component("resnet"), "backward": component("resnet"), "discriminator": component("patchgan")}
 
 
-@pytest.mark.parametrize("name", kinds.methods)
-def test_every_method_conforms(name, factory, parts):
-    small = parts if name == "c2gan" else {}
-    check_method(factory("methods", name, **small))
+def test_c2gan_conforms(factory, parts):
+    check_method(factory("methods", "c2gan", **parts))
 
 
 @pytest.mark.parametrize(("source", "target"), [(1, 3), (13, 3)])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from isoscope.comparison.curves import curves, plateau, write_curves
 from isoscope.comparison.entrants import Entrant, ImageSets, enter
 from isoscope.comparison.report import document, write_csv
 from isoscope.comparison.running import Watch, run
 from isoscope.comparison.scored import Scored
 from isoscope.comparison.sheet import Cell, sheet
 from isoscope.comparison.statistics import Bootstrap
+from isoscope.comparison.sweeping import SIZES, Sized, at_sizes, beside, check_sizes, side_by_side
 
 __all__ = [
-    "Bootstrap", "Cell", "Entrant", "ImageSets", "Scored", "Watch", "document", "enter", "run", "sheet", "write_csv",
+    "SIZES", "Bootstrap", "Cell", "Entrant", "ImageSets", "Scored", "Sized", "Watch", "at_sizes", "beside",
+    "check_sizes", "curves", "document", "enter", "plateau", "run", "sheet", "side_by_side", "write_csv",
+    "write_curves",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from isoscope.durable import read_json
 from isoscope.errors import DataError, Interrupted, IsoscopeError
 from isoscope.evaluation import evaluate
 from isoscope.provenance import plugins_used
+from isoscope.recipe import Recipe
 from isoscope.sources import open_one, store_for_writing
 from isoscope.volume import Volume
 from isoscope.writing import conversion
@@ -112,7 +113,7 @@ def _baseline(course: _Course, name: str, settle: Callable[[], Baseline], number
 def _recipe(course: _Course, entrant: Entrant, number: int, of: int) -> Scored:
     images = course.sets.learned_from(entrant.matched)
     settings = {
-        "recipe": entrant.recipe.model_dump(mode="json"), "plugins": plugins_used(entrant.recipe),
+        "recipe": _decisive(entrant.recipe), "plugins": plugins_used(entrant.recipe),
         "learned": origin.describe(*images), "isoscope": __version__,
     }  # fmt: skip
     home = course.arm(f"{entrant.name}-s{entrant.seed}", settings)
@@ -130,6 +131,12 @@ def _recipe(course: _Course, entrant: Entrant, number: int, of: int) -> Scored:
     course.watch.arm(entrant.name, "predicting", number, of)
     made = [_predicted(course, home, n, v) for n, v in enumerate(course.sets.test_source)]
     return _score(course, home, replace(facts, **trained), made)
+
+
+def _decisive(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as arms are known by it; they keep their names when a key is new that leaves all as it was."""
+    unset = {"training": {"patches"}} if recipe.training.patches is None else None
+    return recipe.model_dump(mode="json", exclude=unset)
 
 
 def _kept(course: _Course, home: Path) -> Scored | None:

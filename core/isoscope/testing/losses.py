@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from isoscope.cycle import Cycle
 from isoscope.domain import Domain
@@ -30,18 +31,31 @@ class _Judge(nn.Module):
         return self.score.expand(len(x), 1, 1, 1)
 
 
+class _Guess(Sketch):
+    """A generator that also says how far off it may be."""
+
+    def distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and scale."""
+        mean = self(x)
+        return mean, F.softplus(mean) + 0.1
+
+
 def _cycle(source: Domain, target: Domain, u: float) -> tuple[Cycle, list[nn.Module]]:
-    """A step as training makes it, with the smallest networks."""
-    generators = [Sketch(source.channels, target.channels), Sketch(target.channels, source.channels)]
+    """A step that has all that any method offers, with the smallest networks."""
+    generators = [_Guess(source.channels, target.channels), Sketch(target.channels, source.channels)]
     a, b = (torch.rand(2, d.channels, _SIDE, _SIDE) * 1.8 - 0.9 for d in (source, target))
     judges: dict[str, nn.Module] = {"a": Sketch(source.channels, 1), "b": Sketch(target.channels, 1)}
-    cycle = Cycle(a, b, *generators, source=source, target=target, u=u, discriminators=judges)  # type: ignore[arg-type]
+    cycle = Cycle(
+        a, b, *generators, source=source, target=target, u=u, discriminators=judges, matched=True,  # type: ignore[arg-type]
+    )  # fmt: skip
     return cycle, list(generators)
 
 
 def _check_term(loss: Loss, source: Domain, target: Domain, u: float) -> Tensor:
     """Protects learning: a term without gradient, such as one of hard masks, looks busy and teaches nothing."""
     cycle, generators = _cycle(source, target, u)
+    if hasattr(loss, "meet"):
+        cast("Any", loss).meet(dict(zip(("a2b", "b2a"), generators, strict=True)), source, target)
     value = loss(cycle)
     require(isinstance(value, Tensor) and value.ndim == 0, "loss did not return a scalar tensor; take its mean")
     require(bool(value.isfinite()), f"loss is {float(value.detach())} for ordinary images; expected a finite number")

@@ -1,0 +1,72 @@
+"""What the commands that compare have in common: one split of images, a folder to go on in, progress of many arms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isoscope.errors import DataError
+from isoscope_terminal.progress import Live, training_line
+from isoscope_terminal.readers import Reading
+
+if TYPE_CHECKING:
+    from isoscope.comparison import ImageSets
+    from isoscope.training import Progress
+
+__all__ = ["SETS", "Shown", "check_folder", "offers_said", "opened"]
+
+SETS = ("source", "target", "test_source", "test_truth", "pairs_source", "pairs_target")
+"""The sets of images, as their options are called."""
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds anything but a comparison to go on with."""
+    if out.exists() and not (out / "arms").is_dir() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out} exists and is no comparison; expected a new folder or one to go on in; choose another")
+
+
+def opened(places: Mapping[str, str | None], reading: Reading) -> ImageSets:
+    """The images, checked against each other.
+
+    Args:
+        places: where the sets are, by SETS.
+        reading: how their files are read.
+
+    Raises:
+        DataError: for a set that is missing, does not match its other half, or was learned from and is tested.
+    """
+    from isoscope.comparison import ImageSets
+    from isoscope.sources import open_all
+
+    if (places["pairs_source"] is None) != (places["pairs_target"] is None):
+        raise DataError("got one of --pairs-source and --pairs-target; expected both or neither; give the other too")
+    found = {name: open_all(where, reading.of(name)) for name, where in places.items() if where is not None}
+    pairs = (found.pop("pairs_source"), found.pop("pairs_target")) if "pairs_source" in found else None
+    sets = ImageSets(**found, pairs=pairs)
+    sets.check()
+    return sets
+
+
+def offers_said(names: Iterable[str], sets: ImageSets) -> str:
+    """Which filters and tables take part, in a line."""
+    how = "filters are tuned on the pairs" if sets.pairs else "there are no pairs to tune filters on"
+    return f"baselines: {', '.join(names) or 'none fits these channels'}; {how}"
+
+
+@dataclass(slots=True)
+class Shown:
+    """Progress of all arms in one line."""
+
+    live: Live
+    label: str = ""
+
+    def arm(self, name: str, doing: str, number: int, of: int) -> None:
+        """An arm begins."""
+        self.label = f"{name} ({doing})"
+        self.live.update(number - 1, of, self.label)
+
+    def training(self, progress: Progress) -> None:
+        """It trains."""
+        self.live.update(progress.step, progress.total, f"{self.label}  {training_line(progress)}")

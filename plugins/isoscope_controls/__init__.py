@@ -1,0 +1,1 @@
+"""Methods that c2GAN is compared with: supervised training on pairs, and one-sided contrastive translation."""

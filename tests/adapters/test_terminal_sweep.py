@@ -1,0 +1,207 @@
+"""`isoscope sweep` and `--method` through the command line, on images small enough to take seconds."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isoscope.sources import open_one
+from isoscope.writing.whole import write_whole
+from isoscope_terminal.learning import learning_notes, learning_rows, panels
+from isoscope_terminal.plotting import Level, Panel, Series, plot, ticks
+
+TINY = {
+    "training.patch": 24, "training.batch": 1, "training.calibration": 2, "method.forward.width": 2,
+    "method.forward.depth": 1, "method.discriminator.width": 2,
+}  # fmt: skip
+SETTINGS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def home(tmp_path, spots):
+    """Folders of a split: noisy, clean, test inputs and truths, pairs."""
+    for name, seeds, noise in (
+        ("noisy", (0, 1), 15), ("clean", (10, 11), 0), ("test", (20, 21), 15), ("truth", (20, 21), 0),
+        ("pairs-noisy", (10, 11), 15),
+    ):  # fmt: skip
+        for seed in seeds:
+            write_whole(tmp_path / name / f"{seed}.tif", spots(seed, noise))
+    return tmp_path
+
+
+def arguments(home, *more, recipes=("cpu",)):
+    sides = {"source": "noisy", "target": "clean", "test-source": "test", "test-truth": "truth"}
+    options = [part for name, folder in sides.items() for part in (f"--{name}", home / folder)]
+    words = ["--out", home / "out", "--task", "denoise", "--steps", "2", "--sizes", "3,9", *SETTINGS]
+    return ["sweep", *recipes, *options, *words, *more]
+
+
+def pairs(home):
+    return ["--pairs-source", home / "pairs-noisy", "--pairs-target", home / "clean"]
+
+
+def test_a_sweep_draws_curves_beside_supervised_and_goes_on(isoscope, home):
+    code, out, err = isoscope(*arguments(home, *pairs(home), "--seeds", "2", "--baselines"))
+    assert code == 0, err
+    assert "supervised: task denoise, preset cpu, method supervised on pairs, 2 steps" in out
+    assert "the images hold 2 such patches side by side" in out
+    assert "Gaussian" in out
+    rows = list(csv.DictReader((home / "out" / "sweep.csv").read_text().splitlines()))
+    learned = [(r["curve"], r["patches"], r["seed"]) for r in rows if r["patches"]]
+    assert learned == [(c, n, s) for c in ("cpu", "supervised") for n in "39" for s in "01"]
+    assert open_one(home / "out" / "sweep.png")[0].header.rgb
+    before = {p: p.stat().st_mtime_ns for p in (home / "out" / "arms").glob("*/run/model/*")}
+    assert len(before) > 8
+    code, out, err = isoscope(*arguments(home, *pairs(home), "--seeds", "2", "--json"))
+    told = json.loads(out)
+    assert [(c["name"], c["method"], [p["patches"] for p in c["points"]]) for c in told["curves"]] == [
+        ("cpu", "c2gan", [3, 9]),
+        ("supervised", "supervised", [3, 9]),
+    ]
+    assert {p: p.stat().st_mtime_ns for p in (home / "out" / "arms").glob("*/run/model/*")} == before
+
+
+def test_controls_are_recipes_of_a_sweep(isoscope, home):
+    code, out, err = isoscope(*arguments(home, "--seeds", "1", "--json", recipes=("cut", "cyclegan")))
+    assert code == 0, err
+    assert [c["method"] for c in json.loads(out)["curves"]] == ["cut", "c2gan"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--sizes", "3,x"], "got --sizes 3,x; expected whole numbers with commas"),
+        (["--sizes", "3,3"], "got sizes 3, 3; expected different numbers"),
+        (["--pairs-source", "nowhere"], "expected both or neither"),
+        (["--set", "training.patches=none"], "training.patches"),
+    ],
+)
+def test_what_makes_no_sweep_is_refused_in_one_line(refused, home, more, said):
+    assert said in refused(*arguments(home, *more))
+    assert not (home / "out").exists()
+
+
+def test_two_recipes_of_one_name_are_refused(refused, home):
+    assert "two recipes called 'cpu'" in refused(*arguments(home, recipes=("cpu", "cpu")))
+
+
+# --- --method
+
+
+def train(home, *more, source="pairs-noisy"):
+    return [
+        "train", "--task", "denoise", "--preset", "cpu", "--source", home / source, "--target", home / "clean",
+        "--out", home / "run", "--steps", "2", *SETTINGS[:-2], *more,
+    ]  # fmt: skip
+
+
+def test_supervised_training_predicts_and_resumes(isoscope, home):
+    code, _, err = isoscope(*train(home, "--method", "supervised"))
+    assert code == 0, err
+    assert isoscope("predict", home / "run", home / "test", "--out", home / "made")[0] == 0
+    assert len(list((home / "made").iterdir())) >= 2
+    code, out, _ = isoscope(*train(home, "--method", "supervised", "--resume", "--json"))
+    assert code == 0
+    assert json.loads(out)["recipe"]["method"]["name"] == "supervised"
+
+
+def test_pairs_that_do_not_match_are_refused_before_anything_is_written(isoscope, home, spots):
+    write_whole(home / "pairs-noisy" / "12.tif", spots(12, 15))
+    code, _, err = isoscope(*train(home, "--method", "supervised"))
+    assert code == 2
+    assert "error: got 3 images in the source and 2 in the target; expected pairs" in err
+    assert not (home / "run").exists()
+
+
+def test_an_unknown_method_is_refused(refused, home):
+    assert "did you mean 'supervised'?" in refused(*train(home, "--method", "supervized"))
+
+
+def test_a_recipe_of_another_method_is_not_bent(refused, home):
+    (home / "r.yaml").write_text("task: denoise\nmethod:\n  name: c2gan\n")
+    said = refused("train", home / "r.yaml", *train(home, "--method", "supervised")[1:])
+    assert "got --method supervised, but" in said
+    assert "was made for method c2gan" in said
+
+
+def test_init_writes_a_recipe_of_the_method_that_trains(isoscope, home):
+    sides = ["--source", home / "pairs-noisy", "--target", home / "clean"]
+    recipe = home / "r.yaml"
+    code, _, err = isoscope("init", "denoise", *sides, "--preset", "cpu", "--method", "supervised", "-o", recipe)
+    assert code == 0, err
+    assert "l1:" in recipe.read_text()
+    assert "lsgan" not in recipe.read_text()
+    assert isoscope("train", recipe, *sides, "--out", home / "run", "--steps", "1", *SETTINGS[:-4])[0] == 0
+
+
+# --- telling
+
+
+def curve(name, values, sd=0.5, plateau=None, failed=0):
+    points = [
+        {"patches": 10 ** (n + 1), "mean": {"psnr_affine": v, "nrmse": 1 / v},
+         "interval": {"psnr_affine": [v - 1, v + 1]}, "sd": {"psnr_affine": sd}, "seeds": 2, "failed": failed}
+        for n, v in enumerate(values)
+    ]  # fmt: skip
+    return {"name": name, "method": "c2gan", "points": points, "plateau": {"psnr_affine": plateau}}
+
+
+def told(*curves, arms=()):
+    return {"curves": list(curves), "arms": list(arms), "images": ["a", "b"], "data_range": [0, 255]}
+
+
+BASELINE = {"name": "Gaussian", "kind": "baseline", "mean": {"psnr_affine": 25.0}, "interval": {}}
+
+
+def test_the_table_has_a_row_for_every_point_and_filter():
+    columns, rows = learning_rows(told(curve("ours", [20, 22]), arms=[BASELINE]), False)
+    assert columns[:3] == ["recipe", "patches", "PSNR affine [95 %]"]
+    assert rows[1][:3] == ["ours", "100", "22.00 [21.00, 23.00]"]
+    assert rows[2][:3] == ["Gaussian", "-", "25.00"]
+    assert all(len(row) == len(columns) for row in rows)
+
+
+def test_notes_say_where_curves_level_off_and_what_failed():
+    notes = list(learning_notes(told(curve("a", [1, 2], plateau=10), curve("b", [1, 2], plateau=100, failed=1)), False))
+    assert notes[0] == "a: PSNR affine levels off at 10 patches (within one SD of seeds of the best)"
+    assert notes[1] == "b: PSNR affine still rises at 100 patches"
+    assert notes[2] == "b, 10 patches: 1 seed failed"
+
+
+def test_panels_hold_what_was_scored():
+    made = panels(told(curve("ours", [20, 22]), arms=[BASELINE]), False)
+    assert [p.title for p in made] == ["PSNR affine", "NRMSE"]
+    assert made[0].series[0].lows == [19, 21]
+    assert made[0].levels == [Level("Gaussian", 25.0)]
+    assert panels(told(curve("ours", [])), False) == []
+
+
+@given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4))
+@settings(max_examples=60, deadline=None)
+def test_ticks_are_few_round_and_inside(low, span):
+    found = ticks(low, low + span)
+    assert 1 <= len(found) <= 7
+    assert all(low - 1e-6 * span <= t <= low + span * (1 + 1e-6) for t in found)
+
+
+def test_a_plot_shows_every_curve_in_its_colour_above_and_its_name_below(tmp_path):
+    lines = [Series(name, [100, 1000], [y, y + 1], [y, y], [y + 1, y + 2]) for name, y in (("one", 20), ("two", 25))]
+    plot(tmp_path / "p.png", [Panel("PSNR", "patches", lines, [Level("filter", 22)]), Panel("SSIM", "patches", lines)])
+    (image,) = open_one(tmp_path / "p.png")
+    pixels = np.moveaxis(image.read(type("All", (), {"slices": ...}))[0, :, 0], 0, -1)
+    assert pixels.shape == (320 + 3 * 18 + 8, 840, 3)
+    for colour in ((0, 114, 178), (213, 94, 0), (0, 158, 115)):
+        found = (pixels == colour).all(-1)
+        assert found[:320, :420].any()
+        assert found[320:].any()
+    assert not (pixels[:320, 420:] == (0, 158, 115)).all(-1).any(), "the second panel has no filter"
+
+
+def test_a_single_point_can_be_plotted(tmp_path):
+    plot(tmp_path / "p.png", [Panel("PSNR", "patches", [Series("one", [100], [20], [20], [20])])])
+    assert open_one(tmp_path / "p.png")[0].header.rgb
