@@ -7,12 +7,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from isoscope.domain import Domain
     from isoscope.proposal import Proposal
+    from isoscope.recipe import Recipe
     from isoscope.run import Run
     from isoscope.volume import Volume
 
-__all__ = ["counted", "describe", "domain_facts", "domains_said", "parameters_said", "preset_reason", "sized"]
+__all__ = [
+    "announced",
+    "counted",
+    "describe",
+    "domain_facts",
+    "domains_said",
+    "parameters_said",
+    "preset_reason",
+    "sized",
+]
 
 _POLARITY = {1: "bright", -1: "dark", 0: "undetermined"}
 
@@ -86,3 +98,10 @@ def parameters_said(run: Run, when: str) -> list[str]:
             values = "; ".join(f"{name.replace('_', ' ')} {quantity}" for name, quantity in found.items())
             lines.append(f"{direction} {when} {values}")
     return lines
+
+
+def announced(recipe: Recipe, out: Path) -> str:
+    """How long a run is to be, on what, and where to."""
+    t = recipe.training
+    length = f"about {t.minutes:g} min" if t.minutes else counted(t.steps, "step")
+    return f"{length}, batches of {t.batch} patches of {t.patch} x {t.patch} px, seed {t.seed}; writing {out}"

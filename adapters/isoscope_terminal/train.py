@@ -13,10 +13,11 @@ import typer
 
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split, compared, facts_of, refuse_failures, say_findings
-from isoscope_terminal.facts import counted, domains_said, parameters_said, preset_reason
+from isoscope_terminal.facts import announced, counted, domains_said, parameters_said, preset_reason
 from isoscope_terminal.progress import Live
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.stopping import stoppable
+from isoscope_terminal.verdicts import attempts_said, inversion_said, verdict_facts, verdicts_said
 from isoscope_terminal.voice import Voice, complain
 from isoscope_terminal.wishes import duration_keys, gathered, method_keys, stored_recipe
 
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from isoscope.training import Progress
     from isoscope.volume import Volume
 
-__all__ = ["run_training", "train"]
+__all__ = ["Finished", "run_training", "train"]
 
 _MUCH = 0.2
 """Share of the time waited for images from which on something should be done about it."""
 
 
 @dataclass(slots=True)
-class _Last:
+class Finished:
     """A run and its newest report, kept for the summary."""
 
     progress: Progress | None = None
@@ -89,6 +90,8 @@ def train(
         settled, checks = proposal.recipe, _checked(proposal, source, target, sides, voice)
     last = run_training(settled, sides, out, voice, resume=resume, overwrite=overwrite, weights=from_)
     _summary(voice, out, settled, last, checks)
+    if last.run and last.run.vigil.inverted:
+        raise typer.Exit(1)
 
 
 def _checked(
@@ -125,39 +128,35 @@ def _proposed(
 def run_training(
     recipe: Recipe, sides: tuple[list[Volume], list[Volume]], out: Path, voice: Voice, *, resume: bool = False,
     overwrite: bool = False, weights: Path | None = None,
-) -> Progress | None:  # fmt: skip
-    """Train with live progress, previews and a Ctrl-C that saves; the last report, or none if nothing was left to do.
+) -> Finished:  # fmt: skip
+    """Train with live progress, previews and a Ctrl-C that saves; say what was kept and what the watchdog saw.
 
     Raises:
         Interrupted: after Ctrl-C; everything so far is saved.
     """
     from isoscope import training
 
-    voice.say(_announcement(recipe, out))
-    last = _Last()
+    voice.say(announced(recipe, out))
+    last = Finished()
     with stoppable() as stop, Live("training") as live:
         training.train(
             recipe, *sides, out, report=_both(live.training, last), stop=stop, preview=_preview, resume=resume,
             overwrite=overwrite, weights=weights, ready=partial(_tell_beginning, voice, last),
         )  # fmt: skip
-    for line in parameters_said(last.run, "ended with") if last.run else ():
+    for line in (*parameters_said(last.run, "ended with"), *verdicts_said(last.run)) if last.run else ():
         voice.say(line)
-    return last.progress
+    if last.run and last.run.vigil.inverted:
+        complain(inversion_said(last.run))
+    return last
 
 
-def _tell_beginning(voice: Voice, last: _Last, run: Run) -> None:
+def _tell_beginning(voice: Voice, last: Finished, run: Run) -> None:
     last.run = run
-    for line in (*run.supply.reading, *parameters_said(run, "begins with")):
+    for line in (*attempts_said(run), *run.supply.reading, *parameters_said(run, "begins with")):
         voice.say(line)
 
 
-def _announcement(recipe: Recipe, out: Path) -> str:
-    t = recipe.training
-    length = f"about {t.minutes:g} min" if t.minutes else counted(t.steps, "step")
-    return f"{length}, batches of {t.batch} patches of {t.patch} x {t.patch} px, seed {t.seed}; writing {out}"
-
-
-def _both(show: Callable[[Progress], None], last: _Last) -> Callable[[Progress], None]:
+def _both(show: Callable[[Progress], None], last: Finished) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         last.progress = progress
         show(progress)
@@ -174,12 +173,14 @@ def _preview(run: Run, step: int) -> None:
         complain(f"warning: no preview at step {step}: {error}")
 
 
-def _summary(voice: Voice, out: Path, recipe: Recipe, last: Progress | None, checks: dict[str, Any]) -> None:
+def _summary(voice: Voice, out: Path, recipe: Recipe, end: Finished, checks: dict[str, Any]) -> None:
+    last = end.progress
+    recipe = end.run.recipe if end.run else recipe  # another seed may have taken over
     document = {
         "run": str(out), "model": str(out / "model"), "task": recipe.task, "preset": recipe.preset,
         "steps": last.step if last else None, "losses": dict(last.losses) if last else {},
         "waited_for_images": last.waited if last else None,
-        "recipe": recipe.model_dump(mode="json"), **checks,
+        "recipe": recipe.model_dump(mode="json"), **verdict_facts(end.run), **checks,
     }  # fmt: skip
     done = f"trained {counted(last.step, 'step')}" if last else "nothing was left to train"
     text = f"{done}; the model is in {out}\nnext: isoscope predict {shlex.quote(str(out))} INPUT... --out OUT"

@@ -91,7 +91,7 @@ def stored_recipe(run: Path, asked: Mapping[str, Any]) -> Recipe:
     if not home.is_file():
         raise DataError(f"no run at {run} to resume; leave out --resume to start one")
     stored = parse(read(home), str(home))
-    wanted = resolved(parse(merge(stored.model_dump(mode="json"), _stated(asked))))
+    wanted = resolved(parse(merge(stored.model_dump(mode="json"), _stated(_begun(run, asked)))))
     changed = sorted(_differences(resolved(stored).model_dump(mode="json"), wanted.model_dump(mode="json")))
     if changed:
         raise RecipeError(
@@ -99,6 +99,17 @@ def stored_recipe(run: Path, asked: Mapping[str, Any]) -> Recipe:
             f"leave that out, or start another run with another --out"
         )
     return stored
+
+
+def _begun(run: Path, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys without the seed that a run began with, if the watchdog has begun it again with another."""
+    from isoscope.restarting import notes
+
+    training = asked.get("training")
+    attempts = notes(run)
+    if not attempts or not isinstance(training, Mapping) or training.get("seed") != attempts[0]["seed"]:
+        return asked
+    return {**asked, "training": {k: v for k, v in training.items() if k != "seed"}}
 
 
 def _stated(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,22 +16,31 @@ _RESNET_LAYERS = [0, 2, 3, 4, 8]
 """Image, both halvings, the first and the fifth residual block (Park et al. 2020, appendix)."""
 
 
+_PUBLISHED: Keys = {"watchdog": "record", "keep": "last"}
+"""A control gets no help that its authors did not have: no second seed, no choice of networks."""
+
+
 def _carried(base: Keys, *names: str) -> Keys:
     """The keys of the base's method that go over to another one."""
     return {name: base["method"][name] for name in ("forward", "rate", "knee", *names) if name in base["method"]}
 
 
+def _published(base: Keys) -> Keys:
+    return {**base, "training": {**base.get("training", {}), **_PUBLISHED}}
+
+
 def cyclegan(base: Keys) -> Keys:
     """Plain CycleGAN (Zhu et al. 2017): least squares, cycle 10; `losses.identity.weight=5` adds its identity loss."""
     method = {"name": "c2gan", **_carried(base, "discriminator"), "backward": base["method"]["forward"], "noise": 0.0}
-    return {**base, "method": method, "losses": {"lsgan": {"weight": 1.0, "label": 1.0}, "cycle": {"weight": 10.0}}}
+    losses = {"lsgan": {"weight": 1.0, "label": 1.0}, "cycle": {"weight": 10.0}}
+    return {**_published(base), "method": method, "losses": losses}
 
 
 def _one_sided(base: Keys, nce: Keys) -> Keys:
     forward = base["method"]["forward"]
     deep = forward["name"] == "resnet" and forward.get("blocks", 6) >= 5
     losses = {"lsgan": {"weight": 1.0, "label": 1.0}, "patchnce": {**nce, "layers": _RESNET_LAYERS if deep else None}}
-    return {**base, "method": {"name": "cut", **_carried(base, "discriminator")}, "losses": losses}
+    return {**_published(base), "method": {"name": "cut", **_carried(base, "discriminator")}, "losses": losses}
 
 
 def cut(base: Keys) -> Keys:

@@ -50,7 +50,9 @@ def _default(patch: int) -> dict[str, Any]:
     }
 
 
-_PLAIN = {"augmentation": "none", "average": 0.0, "finish": 0.0, "precision": "float32"}
+_PLAIN = {
+    "augmentation": "none", "average": 0.0, "finish": 0.0, "precision": "float32", "watchdog": "record", "keep": "last",
+}  # fmt: skip
 
 
 _SALIENCY = {"weight": 5.0, "schedule": "exp", "speed": 6.0}

@@ -85,10 +85,11 @@ class Training(_Part):
     finish: float = Field(0.1, ge=0, lt=1, description="last fraction trained with frozen normalisation statistics")
     calibration: int = Field(16, ge=1, description="training patches that the frozen statistics are taken from")
     checkpoint_every: int = Field(500, ge=1)
+    watchdog: Literal["record", "stop", "restart"] = Field("restart", description="if content and background swap")
+    restarts: int = Field(3, ge=0, description="with the next seed, at most; then stop")
+    keep: Literal["best", "last"] = Field("best", description="the model: best by criteria without truth, or last")
     ram_gib: float = Field(
-        4.0,
-        gt=0,
-        description="memory for images: a side that fits into half of it is held, a larger one read in blocks",
+        4.0, gt=0, description="memory for images: a side that fits into half is held, a larger one read in blocks"
     )
 
 

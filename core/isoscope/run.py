@@ -24,7 +24,9 @@ from isoscope.recipe import Recipe
 from isoscope.supply import supply
 from isoscope.survey import survey
 from isoscope.terms import Terms
+from isoscope.vigil import Vigil
 from isoscope.volume import Volume
+from isoscope.witness import Witness
 
 __all__ = ["Run"]
 
@@ -59,6 +61,8 @@ class Run:
         if hasattr(self.method, "prepare"):
             self.method.prepare(*(self._many_patches(d) for d in ("a2b", "b2a")))
         self.average = Average({d: self.method.generator(d) for d in self.method.directions}, t.average)
+        patches = [self._to_device(sampler(0)) for sampler in self.supply.watched]
+        self.vigil = Vigil(Witness(patches, self.domains, self.method), self.average.networks, t, folder)
         self.pace = Pace.fixed(t.steps)
         self.clock = Clock()
         self.history = HistoryFile(folder / "history.csv", ["step", "u", *recipe.losses, "discriminators"])
@@ -74,7 +78,9 @@ class Run:
         return torch.cat([sampler(k) for k in range(_PREPARATION)]).to(self.device)
 
     def _calibration_patches(self, direction: str) -> Tensor:
-        patches = self.calibration[0 if direction == "a2b" else 1](0)
+        return self._to_device(self.calibration[0 if direction == "a2b" else 1](0))
+
+    def _to_device(self, patches: Tensor) -> Tensor:
         return patches.to(self.device, memory_format=torch.channels_last)
 
     def freeze(self) -> None:
@@ -91,40 +97,59 @@ class Run:
     def save(self, step: int) -> None:
         """The model as of now, then a checkpoint to go on from: killed in between, a resumed run writes both again."""
         facts = {"elapsed": self.clock.elapsed, "pieces": self.pace.pieces, "order": self.supply.order}
-        parts = {"method": self.method, "average": self.average}
         if not all(torch.isfinite(v).all() for v in self.method.state_dict().values() if v.is_floating_point()):
             raise TrainingError(f"weights became NaN by step {step}; {self._good()}")
         self.export()
-        checkpoint.save(self.folder / "checkpoints", step, parts, self.method.optimisers(), facts)
+        home, facts = self.folder / "checkpoints", facts | self.vigil.facts()
+        checkpoint.save(home, step, self._parts(), self.method.optimisers(), facts)
+
+    def _parts(self) -> dict[str, nn.Module]:
+        return {"method": self.method, "average": self.average, **self.vigil.parts()}
 
     def _good(self) -> str:
         home = checkpoint.latest(self.folder / "checkpoints")
         kept = f"the last good checkpoint is {home.name}" if home else "there is no checkpoint yet"
         return f"{kept}; try a lower --set method.rate, or --set training.precision=float32"
 
-    def export(self) -> None:
-        """Write the averaged generators as a model, statistics frozen."""
+    def ready(self) -> dict[str, nn.Module]:
+        """The averaged generators as prediction would use them now: copies, statistics frozen."""
         networks = {}
         for direction, mine in self.average.networks.items():
-            network = copy.deepcopy(mine)
+            networks[direction] = network = copy.deepcopy(mine).eval()
             if not self.frozen:
                 calibrate(network, [self._calibration_patches(direction)])
-            networks[direction] = network
-        model.save(self.folder / "model", self.recipe, *self.domains, networks)
+        return networks
+
+    def watch(self, done: int) -> None:
+        """Look at what the run has come to, if it is time to.
+
+        Raises:
+            Inversion: as the recipe's watchdog says.
+        """
+        self.vigil.attend(done, self.pace.u(done), self.pace.total, self.ready)
+
+    def export(self) -> None:
+        """Write the best averaged generators so far, or where none are kept the newest, as a model."""
+        look, networks = self.vigil.chosen or (None, self.ready())
+        model.save(self.folder / "model", self.recipe, *self.domains, networks, look.facts() if look else None)
 
     def restore(self) -> int:
         """Go back to the newest checkpoint; the step it was taken at, or 0."""
         home = checkpoint.latest(self.folder / "checkpoints")
         if home is None:
-            self.history.cut(0)  # rows written before the first checkpoint was
+            self._cut(0)  # rows written before the first checkpoint was
             return 0
-        parts = {"method": self.method, "average": self.average}
-        facts = checkpoint.load(home, parts, self.method.optimisers())
+        facts = checkpoint.load(home, self._parts(), self.method.optimisers())
         self._check_order(facts.get("order", self.supply.order))
         self.pace = Pace([(s, u, n) for s, u, n in facts["pieces"]])
         self.clock = Clock(before=facts["elapsed"])
-        self.history.cut(facts["step"])
+        self.vigil.restore(facts)
+        self._cut(facts["step"])
         return int(facts["step"])
+
+    def _cut(self, step: int) -> None:
+        for file in (self.history, self.vigil.file):
+            file.cut(step)
 
     def _check_order(self, before: Sequence[Any]) -> None:
         if list(before) != list(self.supply.order):

@@ -23,6 +23,8 @@ from isoscope.volume import ArrayVolume, Box, Volume
 
 __all__ = ["Sampler", "held_in_memory", "prefetched"]
 
+_SPARED = 0.1
+
 
 def held_in_memory(volumes: Sequence[Volume], gib: float) -> list[Volume]:
     """The same volumes, decoded once if together they fit in `gib`, else as they are."""
@@ -46,12 +48,15 @@ class Sampler:
         augmentation: `dihedral` applies one of the eight symmetries of the square.
         shuffle: how to read a set larger than memory in blocks; none: each patch by itself.
         subset: the only places to draw; none: all.
+        spared: places of patches to keep out of the draw, whatever their frame, because a run is judged by them. Not
+            where they would take a tenth of the places, nor in blocks, where so few are met hardly ever, nor
+            in a subset.
     """
 
     def __init__(
         self, volumes: Sequence[Volume], domain: Domain, *, patch: int, batch: int, seed: int, side: int,
         planes: Planes = "xy", grey: bool = False, augmentation: Literal["none", "dihedral"] = "none",
-        shuffle: Shuffle | None = None, subset: Subset | None = None,
+        shuffle: Shuffle | None = None, subset: Subset | None = None, spared: Sequence[Place] = (),
     ) -> None:  # fmt: skip
         self.frames = [Frames(v, planes, grey) for v in volumes]
         self.intensity = Intensity(domain.limits)
@@ -66,6 +71,8 @@ class Sampler:
         self.origins = Origins(self.frames, patch)
         self.blocks = BlockShuffle(self.origins, shuffle, seed, side) if shuffle else None
         self.subset, self._kept = subset, dict[Place, NDArray[Any]]()
+        taken = sum(len(self.frames[v]) for v, *_ in spared) * (2 * patch - 1) ** 2
+        self.spared = tuple(spared) if not (shuffle or subset) and taken <= _SPARED * len(self.origins) else ()
 
     def place(self, step: int, index: int) -> tuple[int, int, int, int, int]:
         """Where patch `index` of `step` lies: volume, frame, y, x, and its symmetry 0-7."""
@@ -80,7 +87,14 @@ class Sampler:
         if self.subset is not None:
             chosen = int(rng.integers(self.subset.count))
             return self.origins.place(self.subset.origin(chosen, len(self.origins)))
-        return self.origins.place(int(rng.integers(len(self.origins))))
+        while True:
+            place = self.origins.place(int(rng.integers(len(self.origins))))
+            if not any(self._overlap(place, other) for other in self.spared):
+                return place
+
+    def _overlap(self, one: Place, other: Place) -> bool:
+        """Whether two patches share pixels, or would in neighbouring planes of a stack."""
+        return one[0] == other[0] and all(abs(a - b) < self.patch for a, b in zip(one[2:], other[2:], strict=True))
 
     def patch_at(self, step: int, index: int, held: Volume | None = None) -> NDArray[Any]:
         """One patch [C, p, p] in grey values, read from what is held of its volume, else from the volume itself."""

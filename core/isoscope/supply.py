@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isoscope.blocks import Place
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.frames import Frames, Planes
@@ -23,6 +24,9 @@ __all__ = ["Supply", "supply"]
 
 _CALIBRATION_SIDE = 10
 """Added to a sampler's side, so that calibration patches are a stream of their own."""
+_WATCHED_SIDE = 20
+"""Likewise for the patches that a run is judged by."""
+_WATCHED = 8
 _SIDES = ("source", "target")
 _log = logging.getLogger(__name__)
 
@@ -34,12 +38,14 @@ class Supply:
     Attributes:
         training: draw the batches.
         calibration: draw the patches that statistics are taken from.
+        watched: draw the patches that a run is judged by, held out of training where there is room.
         reading: how the images reach training, in words.
         order: what decides which patches come together beside the seed, JSON-serialisable.
     """
 
     training: Sequence[Sampler]
     calibration: Sequence[Sampler]
+    watched: Sequence[Sampler]
     reading: Sequence[str]
     order: Sequence[dict[str, Any] | None]
 
@@ -76,17 +82,20 @@ def supply(
     for line in reading:
         _log.info("%s", line)
 
-    def sampler(side: int, offset: int, batch: int, shuffle: Shuffle | None) -> Sampler:
+    def sampler(side: int, offset: int, batch: int, shuffle: Shuffle | None, spared: Sequence[Place] = ()) -> Sampler:
         return Sampler(
             held[side], domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],
             side=offset if matched else offset + side, grey=declared[side].grey, augmentation=t.augmentation,
-            shuffle=shuffle, subset=subsets[side],
+            shuffle=shuffle, subset=subsets[side], spared=spared,
         )  # fmt: skip
 
+    watched = [sampler(side, _WATCHED_SIDE, _WATCHED, None) for side in (0, 1)]
+    held_out = [[one.place(0, i)[:4] for i in range(_WATCHED)] for one in watched]
     return Supply(
-        [sampler(side, 0, t.batch, shuffles[side]) for side in (0, 1)],
+        [sampler(side, 0, t.batch, shuffles[side], held_out[side]) for side in (0, 1)],
         # few, and seldom: not worth a memory full of blocks
         [sampler(side, _CALIBRATION_SIDE, t.calibration, None) for side in (0, 1)],
+        watched,
         reading,
         [how.facts if how else None for how in shuffles],
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from isoscope import checkpoint, origin
+from isoscope import checkpoint, origin, restarting
 from isoscope.durable import write_text
 from isoscope.errors import DataError, Interrupted
 from isoscope.inheriting import inherit
@@ -18,6 +18,7 @@ from isoscope.recipe import Recipe
 from isoscope.run import Run
 from isoscope.sampling import prefetched
 from isoscope.volume import Volume
+from isoscope.watchdog import Inversion
 
 __all__ = ["Progress", "check_folder", "train"]
 
@@ -68,7 +69,8 @@ def _prepare(folder: Path, recipe: Recipe, facts: origin.Facts) -> None:
     if (folder / "recipe.yaml").exists():
         for name in ("checkpoints", "model", "previews"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / "history.csv").unlink(missing_ok=True)
+        for name in ("history.csv", "diagnostics.csv"):
+            (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     origin.write(folder, facts)
     write_text(folder / "recipe.yaml", recipe.to_yaml())
@@ -82,18 +84,20 @@ def train(
 ) -> Path:  # fmt: skip
     """Train as the recipe says and leave a model in the run's folder.
 
+    An inverted run is recorded, stopped, or begun again with the next seed, as `training.watchdog` says.
+
     Args:
         recipe: resolved, as from `proposal.propose`.
         source: images of domain A.
         target: images of domain B; unpaired unless the method asks for matched pairs.
-        folder: where the run is written: recipe.yaml, history.csv, checkpoints/, model/, previews/.
+        folder: where the run is written: recipe.yaml, history.csv, diagnostics.csv, checkpoints/, model/, previews/.
         report: called every ten steps.
         stop: asked after every step; true saves and raises Interrupted.
         preview: called with the run and the step whenever a checkpoint is written.
         resume: go on from the newest checkpoint.
         overwrite: replace a run that is there.
         weights: an old run or model, whose generators a new run begins with.
-        ready: called once with the run, before its first step.
+        ready: called with the run before its first step, and again with each that begins in its place.
 
     Returns:
         The run's folder.
@@ -101,7 +105,7 @@ def train(
     Raises:
         DataError: for images or a folder that cannot be used, or other images than the run to resume learned from.
         RecipeError: if the old model's networks are not the recipe's.
-        TrainingError: if a loss becomes NaN; the last good checkpoint stays.
+        TrainingError: if a loss becomes NaN, or the watchdog stops an inverted run; the last checkpoint stays.
         Interrupted: if asked to stop; everything so far is saved.
     """
     folder = Path(folder)
@@ -109,16 +113,34 @@ def train(
     if resume and weights is not None:
         raise DataError(f"got weights of {weights} for a run to resume; expected them for a new one; leave out either")
     with torch.random.fork_rng():
-        run = Run(recipe, source, target, folder)
-        if resume:
-            origin.check(folder, source, target, begun=checkpoint.latest(folder / "checkpoints") is not None)
-        else:
+        run, start = _opened(recipe, source, target, folder, resume, weights)
+        while True:
+            run.clock.before = run.clock.before if start else restarting.spent(folder)
+            if ready:
+                ready(run)
+            try:
+                _loop(run, start, report, stop, preview)
+                return folder
+            except Inversion as seen:
+                recipe = restarting.next_recipe(run, seen)
+            del run  # and the images it holds, before the next decodes its own
+            run, start = Run(recipe, source, target, folder), 0
             _begin(run, source, target, weights)
-        start = run.restore() if resume else 0
-        if ready:
-            ready(run)
-        _loop(run, start, report, stop, preview)
-    return folder
+
+
+def _opened(
+    recipe: Recipe, source: Sequence[Volume], target: Sequence[Volume], folder: Path, resume: bool,
+    weights: str | Path | None,
+) -> tuple[Run, int]:  # fmt: skip
+    """A new run, or one to go on with, and the steps it has done."""
+    recipe = restarting.as_restarted(recipe, folder) if resume else recipe
+    run = Run(recipe, source, target, folder)
+    if resume:
+        origin.check(folder, source, target, begun=checkpoint.latest(folder / "checkpoints") is not None)
+        return run, run.restore()
+    _begin(run, source, target, weights)
+    restarting.forget(folder)
+    return run, 0
 
 
 def _begin(run: Run, source: Sequence[Volume], target: Sequence[Volume], weights: str | Path | None) -> None:
@@ -150,6 +172,7 @@ def _loop(
             run.freeze()
         losses = run.step(step, batches)
         done = step + 1
+        run.watch(done)
         due, last, asked = done % every == 0, done >= run.pace.total, bool(stop and stop())
         # a stop between reports writes no row: the history of a resumed run is that of one nobody stopped
         if done % _EVERY == 0 or due or last:

@@ -156,3 +156,16 @@ def test_small_sets_are_decoded_once_and_large_ones_as_needed():
     assert (counting.reads, streamed) == (1, counting)
     assert kept.header == counting.header
     assert torch.equal(sampler([kept])(3), sampler([streamed])(3))
+
+
+def test_places_a_run_is_judged_by_are_not_drawn():
+    images, spared = [numbered((200, 200))] * 2, [(0, 0, 50, 60), (1, 0, 120, 20)]
+    free, held = sampler(images), sampler(images, spared=spared)
+    draws = [(step, i) for step in range(300) for i in range(3)]
+    places = [held.place(*draw)[:4] for draw in draws]
+    assert not any(p[0] == s[0] and abs(p[2] - s[2]) < 8 and abs(p[3] - s[3]) < 8 for p in places for s in spared)
+    assert 0.98 < np.mean([free.place(*draw) == held.place(*draw) for draw in draws]) < 1
+
+
+def test_small_images_spare_nothing():
+    assert sampler([numbered((40, 40))], spared=[(0, 0, 5, 5)]).spared == ()

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from isoscope.errors import DataError, RecipeError
 from isoscope.intensity import Intensity
@@ -66,6 +67,20 @@ def test_an_undetermined_polarity_is_reported_or_refused():
     assert survey(even, DomainRecipe(), "target").polarity == 0
     with pytest.raises(RecipeError, match=r"--set target\.polarity=bright or =dark$"):
         survey(even, DomainRecipe(), "target", strict=True)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_automatic_polarity_refuses_where_half_is_content(turned):
+    """Protocol 5A: at half foreground the complement is as good an image, and a guess would be right half the time."""
+    rng = np.random.default_rng(0)
+    field = gaussian_filter(rng.standard_normal((256, 256)), 4.0, mode="wrap")
+    mask = 1 / (1 + np.exp(-12 * (field - np.median(field)) / field.std()))
+    image = 0.25 + 0.45 * (1 - mask if turned else mask) + rng.normal(0, 0.06, mask.shape)
+    domain = survey(grey(image.astype(np.float32)), DomainRecipe(), "source")
+    assert domain.polarity == 0
+    assert domain.foreground == pytest.approx(0.5, abs=0.05)
+    with pytest.raises(RecipeError, match=r"^source: cannot tell whether .*--set source\.polarity=bright or =dark$"):
+        survey(grey(image.astype(np.float32)), DomainRecipe(), "source", strict=True)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -17,8 +18,20 @@ from isoscope.recipe import Recipe
 __all__ = ["save"]
 
 
-def save(folder: Path, recipe: Recipe, source: Domain, target: Domain, networks: Mapping[str, nn.Module]) -> None:
-    """Write weights named by their hash, then `model.json` that points at them, then drop the old ones."""
+def save(
+    folder: Path, recipe: Recipe, source: Domain, target: Domain, networks: Mapping[str, nn.Module],
+    kept: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write weights named by their hash, then `model.json` that points at them, then drop the old ones.
+
+    Args:
+        folder: of the model.
+        recipe: it was trained with.
+        source: domain A.
+        target: domain B.
+        networks: by direction.
+        kept: which of a run's networks these are and what was seen of them; none: the newest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {}
     for direction, network in networks.items():
@@ -39,6 +52,7 @@ def save(folder: Path, recipe: Recipe, source: Domain, target: Domain, networks:
             "weights": weights,
             # for people: what the weights of generators whose form is physics mean
             "parameters": {direction: found for direction, n in networks.items() if (found := facts(n))},
+            "kept": kept,
             "plugins": plugins_used(recipe),
         },
     )

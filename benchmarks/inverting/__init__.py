@@ -1,0 +1,1 @@
+"""Parts of the inversion experiment; see benchmarks/inversion.py."""

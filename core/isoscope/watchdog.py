@@ -1,0 +1,106 @@
+"""When to look at a run, what to make of it, and which of its networks to keep: never the last because it is last."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from isoscope.errors import TrainingError
+from isoscope.witness import Look
+
+__all__ = ["Inversion", "Kept", "Watchdog"]
+
+_MOMENTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+"""Progress u at which a run is looked at: often in the beginning, where inversion is decided, and in the end, where
+there is something to choose from. So few that they take less than a thirtieth of the time."""
+
+_CANDIDATE = 0.5
+"""Progress from which on networks can be kept. Earlier a cycle may hold because two networks still do nothing."""
+
+_BARKS = 0.1
+"""Progress from which on a look counts for the watchdog: before, the contrast of an output may still turn by itself."""
+
+_APART = 20
+"""Steps between two looks at least, or they would cost more than they tell in short runs."""
+
+_IN_A_ROW = 2
+
+
+class Inversion(TrainingError):
+    """Content and background have changed places, at two looks in a row."""
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """The looks at a run so far.
+
+    Attributes:
+        looks: from the first to the newest.
+    """
+
+    looks: list[Look] = field(default_factory=list)
+
+    def due(self, step: int, u: float, total: int) -> bool:
+        """Whether a run should be looked at after so many steps of `total`, at progress u; always after the last."""
+        last = self.looks[-1] if self.looks else Look(0, 0.0, {}, float("nan"))
+        if step >= total:
+            return step > last.step
+        return step - last.step >= _APART and any(last.u < moment <= u for moment in _MOMENTS)
+
+    @staticmethod
+    def judged(u: float) -> bool:
+        """Whether what is there at progress u may be kept."""
+        return u >= _CANDIDATE
+
+    @property
+    def barks(self) -> bool:
+        """Two looks in a row saw an inversion: it appears early and is not undone (CycleGAN #249)."""
+        counted = [look.inverted for look in self.looks if look.u >= _BARKS]
+        return len(counted) >= _IN_A_ROW and all(counted[-_IN_A_ROW:])
+
+    @property
+    def inverted_looks(self) -> int:
+        """How many looks saw an inversion."""
+        return sum(look.inverted for look in self.looks)
+
+    def facts(self) -> list[dict[str, Any]]:
+        """All looks, JSON-serialisable."""
+        return [look.facts() for look in self.looks]
+
+    @classmethod
+    def remembered(cls, facts: Sequence[Mapping[str, Any]]) -> Watchdog:
+        """The inverse of `facts`."""
+        return cls([Look.remembered(entry) for entry in facts])
+
+
+class Kept(nn.Module):
+    """The generators that become the model: of all looks those whose content is in place, then with the least error.
+
+    Args:
+        generators: networks of the right shape, by direction.
+    """
+
+    def __init__(self, generators: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict({d: copy.deepcopy(g).requires_grad_(False) for d, g in generators.items()})
+        self.look: Look | None = None
+
+    def offer(self, look: Look, generators: Mapping[str, nn.Module]) -> bool:
+        """Keep these instead if they are no worse; of equals the later, which have seen more."""
+        if self.look is not None and look.order > self.look.order:
+            return False
+        self.look = look
+        self.networks = nn.ModuleDict({d: g.requires_grad_(False) for d, g in generators.items()})
+        return True
+
+    def facts(self) -> dict[str, Any] | None:
+        """What is known of them, JSON-serialisable."""
+        return None if self.look is None else self.look.facts()
+
+    def remember(self, facts: Mapping[str, Any] | None) -> None:
+        """The inverse of `facts`; the weights come with the checkpoint."""
+        self.look = None if facts is None else Look.remembered(facts)
