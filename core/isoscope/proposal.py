@@ -79,7 +79,7 @@ def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Se
     plain = presets.preset(wanted["preset"], patch)
     wanted = controlled(plain, _declared_method(keys))
     if wanted["preset"] in presets.PUBLISHED or wanted is not plain:
-        return merge({k: v for k, v in given.items() if k not in ("method", "losses")}, wanted)
+        return merge({k: v for k, v in given.items() if k not in ("method", "losses", "training")}, wanted)
     given = merge(given, {"training": {"patch": patch}}) if given else given
     return merge(wanted, _wrapping(given, wanted))
 

@@ -80,6 +80,7 @@ class Training(_Part):
     patches: int | None = Field(None, ge=1, description="so many of each side, chosen by the seed; none: every place")
     seed: int = Field(0, ge=0)
     augmentation: Literal["none", "dihedral"] = "dihedral"
+    stain_mixing: Literal["none", "macenko", "reinhard"] = Field("none", description="target patches in others' stains")
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of generators; 0: none")
     finish: float = Field(0.1, ge=0, lt=1, description="last fraction trained with frozen normalisation statistics")
@@ -97,12 +98,9 @@ class Inference(_Part):
     """How predictions are made. With frozen or dense statistics tiling never changes the picture."""
 
     tiling: Component = Component(name="overlap")
-    tile: int | None = Field(
-        None, ge=1, description="side of the kept core in pixels; none: by how far the network sees"
-    )
+    tile: int | None = Field(None, ge=1, description="side of the kept core in pixels; none: as the network needs")
     normalisation: Normalisation = Field(
-        "frozen",
-        description="statistics: of the training set; dense: interpolated over the image; tile: each tile's own",
+        "frozen", description="statistics: of the training set; dense: over the image; tile: each tile's own"
     )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of the networks, in prediction")
 

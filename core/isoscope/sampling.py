@@ -17,6 +17,7 @@ from isoscope.errors import DataError
 from isoscope.frames import Frames, Planes
 from isoscope.intensity import Intensity
 from isoscope.loading import GIB, size
+from isoscope.preparation.mixing import StainMixing
 from isoscope.shuffling import BlockShuffle, Shuffle
 from isoscope.subset import Subset
 from isoscope.volume import ArrayVolume, Box, Volume
@@ -51,17 +52,19 @@ class Sampler:
         spared: places of patches to keep out of the draw, whatever their frame, because a run is judged by them. Not
             where they would take a tenth of the places, nor in blocks, where so few are met hardly ever, nor
             in a subset.
+        mixing: the stains of other images, for patches in colour.
     """
 
     def __init__(
         self, volumes: Sequence[Volume], domain: Domain, *, patch: int, batch: int, seed: int, side: int,
         planes: Planes = "xy", grey: bool = False, augmentation: Literal["none", "dihedral"] = "none",
         shuffle: Shuffle | None = None, subset: Subset | None = None, spared: Sequence[Place] = (),
+        mixing: StainMixing | None = None,
     ) -> None:  # fmt: skip
         self.frames = [Frames(v, planes, grey) for v in volumes]
         self.intensity = Intensity(domain.limits)
         self.patch, self.batch, self.seed, self.side = patch, batch, seed, side
-        self.augmentation = augmentation
+        self.augmentation, self.mixing = augmentation, mixing
         for f in self.frames:
             if min(f.size) < patch:
                 raise DataError(
@@ -100,6 +103,8 @@ class Sampler:
         """One patch [C, p, p] in grey values, read from what is held of its volume, else from the volume itself."""
         v, frame, y, x, symmetry = self.place(step, index)
         values = self._pixels((v, frame, y, x), held)
+        if self.mixing:
+            values = self.mixing(values, v, (self.seed, self.side, step, index))
         values = np.rot90(values, symmetry % 4, axes=(1, 2))
         return values[:, :, ::-1] if symmetry >= 4 else values
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from isoscope.blocks import Place
 from isoscope.domain import Domain
-from isoscope.errors import DataError
+from isoscope.errors import DataError, RecipeError
 from isoscope.frames import Frames, Planes
 from isoscope.loading import GIB, described, plan
 from isoscope.pairing import check_pairs
+from isoscope.preparation.mixing import StainMixing
 from isoscope.preparation.prepared import prepared
 from isoscope.recipe import Recipe, Training
 from isoscope.sampling import Sampler, held_in_memory
@@ -81,12 +82,14 @@ def supply(
     reading = [f"{_SIDES[side]}: {_told(t, shuffles[side], frames[side])}" for side in (0, 1)]
     for line in reading:
         _log.info("%s", line)
+    # pairs show one place in the colours that belong together
+    mixing = [None, None if matched else _mixing(recipe, ready[1], domains[1])]
 
     def sampler(side: int, offset: int, batch: int, shuffle: Shuffle | None, spared: Sequence[Place] = ()) -> Sampler:
         return Sampler(
             held[side], domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],
             side=offset if matched else offset + side, grey=declared[side].grey, augmentation=t.augmentation,
-            shuffle=shuffle, subset=subsets[side], spared=spared,
+            shuffle=shuffle, subset=subsets[side], spared=spared, mixing=mixing[side],
         )  # fmt: skip
 
     watched = [sampler(side, _WATCHED_SIDE, _WATCHED, None) for side in (0, 1)]
@@ -99,6 +102,17 @@ def supply(
         reading,
         [how.facts if how else None for how in shuffles],
     )
+
+
+def _mixing(recipe: Recipe, target: Sequence[Volume], domain: Domain) -> StainMixing | None:
+    """The stains that patches of the target are drawn in."""
+    method = recipe.training.stain_mixing
+    if method == "none":
+        return None
+    if domain.channels != 3 or recipe.target.prepare.stain:
+        got = "a stain in target.prepare too" if recipe.target.prepare.stain else f"{domain.channels} channels"
+        raise RecipeError(f"training.stain_mixing={method} got {got}; expected an RGB target as it is; set it to none")
+    return StainMixing(target, method)
 
 
 def _subset(t: Training, frames: Sequence[Frames], side: int, kept: bool) -> Subset | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.parameters import Component
-from isoscope.recipe import DomainRecipe, Recipe, Term
+from isoscope.recipe import DomainRecipe, Recipe, Term, Training
 
 __all__ = ["coloration"]
 
@@ -13,6 +13,8 @@ __all__ = ["coloration"]
 def coloration(source: Domain, target: Domain, /) -> Recipe:
     """Colour grey bright-field pictures: learn from grey images and from colour images of other specimens.
 
+    Outputs have exactly the luminance that was given; what is learned is their tint, beginning with the table of B's
+    colours by grey level, and in the stains of all images of B alike, as grey images do not show whose they are.
     The way back, colour to grey, is known exactly, so the backward generator is the luminance itself: a coloured image
     must have the grey values it came from, and grey versions of the colour images are training examples.
     """
@@ -24,8 +26,9 @@ def coloration(source: Domain, target: Domain, /) -> Recipe:
     return Recipe(
         source=DomainRecipe(grey=source.channels == 3, polarity="dark"),
         target=DomainRecipe(polarity="dark"),
-        # Grey versions of the colours supervise already: a strong adversary only adds invented tints (RESULTS.md).
-        losses={"lsgan": Term(weight=0.1)},
+        # Grey versions of the colours supervise already: an adversary only adds invented tints (RESULTS.md).
+        losses={"lsgan": Term(weight=0.0)},
+        training=Training(stain_mixing="macenko") if target.dtype in ("uint8", "uint16") else Training(),
         method=Component.model_validate(
             {"name": "c2gan", "forward": {"name": "tint"}, "backward": {"name": "luminance"}}
         ),

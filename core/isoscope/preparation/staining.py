@@ -15,7 +15,7 @@ from isoscope.preparation.section import Stain
 from isoscope.preparation.stain import Method, Numbers, measure, median, moved
 from isoscope.volume import Box, Header, Layout, Volume, layout_of
 
-__all__ = ["StainedVolume", "stained", "with_reference"]
+__all__ = ["StainedVolume", "stain_of", "stained", "white_of", "with_reference"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ _PIXELS = 2**16
 _ROWS = 256
 
 
-def _range(volume: Volume) -> int:
+def white_of(volume: Volume) -> int:
     """The grey value of white, refused where the image cannot be H&E in colour."""
     header = volume.header
     if header.shape[1] != 3 or header.dtype not in (np.uint8, np.uint16):
         raise DataError(
             f"{header.name} has {header.shape[1]} channels of {header.dtype}; expected RGB of uint8 or uint16 to unify "
-            f"the stain of; leave out target.prepare.stain"
+            f"the stain of; leave out target.prepare.stain, and set training.stain_mixing=none"
         )
     return int(np.iinfo(header.dtype).max)
 
@@ -55,11 +55,12 @@ def _sample(volume: Volume) -> NDArray[np.float64]:
     pixels = np.concatenate(parts)
     if len(pixels) > _PIXELS:
         pixels = pixels[np.sort(rng.choice(len(pixels), _PIXELS, replace=False))]
-    return pixels / _range(volume)
+    return pixels / white_of(volume)
 
 
-def _numbers(volume: Volume, method: Method) -> Numbers | None:
-    _range(volume)
+def stain_of(volume: Volume, method: Method) -> Numbers | None:
+    """The numbers of an image's stain, from a sample of its pixels; None where there is too little to measure."""
+    white_of(volume)
     return measure(_sample(volume), method)
 
 
@@ -71,7 +72,7 @@ def with_reference(volumes: Sequence[Volume], stain: Stain) -> Stain:
     """
     if stain.reference is not None:
         return stain
-    known = [(v.header.name, n) for v in volumes if (n := _numbers(v, stain.name)) is not None]
+    known = [(v.header.name, n) for v in volumes if (n := stain_of(v, stain.name)) is not None]
     if not known:
         raise DataError(
             f"none of the {len(volumes)} images has enough stain to measure; expected H&E tissue on white; "
@@ -90,7 +91,7 @@ class StainedVolume:
     """
 
     def __init__(self, volume: Volume, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> None:
-        self._volume, self._change, self._white = volume, change, _range(volume)
+        self._volume, self._change, self._white = volume, change, white_of(volume)
         self._header = replace(volume.header, dtype=np.dtype(np.float32))
 
     @property
@@ -120,7 +121,7 @@ def stained(volumes: Sequence[Volume], stain: Stain) -> list[Volume]:
         raise ValueError("expected a settled stain; call `settled` first")
     out: list[Volume] = []
     for volume in volumes:
-        own = _numbers(volume, stain.name)
+        own = stain_of(volume, stain.name)
         if own is None:
             _log.warning("%s has too little stain to measure; it is used as it is", volume.header.name)
         change = moved(stain.name, own, stain.reference) if own else _unchanged
