@@ -1,12 +1,14 @@
-"""`isoscope compare` and `sweep` on real microscopy: `coloration` on MoNuSeg patients, `denoise` on W2S fields.
+"""`isoscope compare` and `sweep` on real microscopy: `coloration` on MoNuSeg, `denoise` on W2S or FMD.
 
     python benchmarks/real_images.py denoise --channel 1 --steps 600 --out /tmp/bench/denoise-1
+    python benchmarks/real_images.py denoise --fmd Confocal_BPAE_G --steps 600 --out /tmp/bench/fmd-confocal-g
     python benchmarks/real_images.py coloration --fold 0 --steps 600 --seeds 3 --out /tmp/bench/coloration-0
     python benchmarks/real_images.py denoise cpu mine.yaml --steps 600 --out /tmp/bench/mine --json
     python benchmarks/real_images.py denoise cpu cut --sizes 100,400,1600,6400 --steps 600 --out /tmp/bench/sweep-1
 
 Data: $ISOSCOPE_TEST_DATA (default ../shared/data). Held out by patient and by field. Filters and supervised methods get
-the paired fields 23-32 of W2S, which no other method sees as pairs. What this script does not know goes to `compare`.
+the paired fields 23-32 of W2S, or the noisy middle third of an FMD field, which no other method sees as pairs. What
+this script does not know goes to `compare` or `sweep`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import tifffile
+from skimage.io import imread
 
 from isoscope_terminal.app import main as isoscope
 
@@ -30,6 +35,23 @@ def denoise_sets(channel: int, _lists: Path) -> dict[str, str]:
         "test-truth": "dev_val_pairs/target*", "pairs-source": "control_noisy_of_B/*", "pairs-target": "dev_B_clean/*",
     }  # fmt: skip
     return {name: f"{home / pattern}_{channel}.tif" for name, pattern in found.items()}
+
+
+def fmd_sets(kind: str, parts: Path) -> dict[str, str]:
+    """One field in thirds: left noisy (A), middle clean (B), right the test, 32 px away from what was learned."""
+    home, third = DATA / "fmd_real_noise", 512 // 3
+    noisy = [imread(path) for path in sorted((home / "raw").glob(f"{kind}_*.png"))]
+    truth = imread(home / "gt" / f"{kind}.png")
+    left, middle, right = slice(0, third), slice(third, 2 * third), slice(2 * third + 32, 512)
+    found = {
+        "source": [n[:, left] for n in noisy], "target": [truth[:, middle]], "test-source": [noisy[0][:, right]],
+        "test-truth": [truth[:, right]], "pairs-source": [noisy[0][:, middle]], "pairs-target": [truth[:, middle]],
+    }  # fmt: skip
+    for name, images in found.items():
+        (parts / name).mkdir(parents=True, exist_ok=True)
+        for n, image in enumerate(images):
+            tifffile.imwrite(parts / name / f"{n}.tif", image)
+    return {name: str(parts / name) for name in found}
 
 
 def coloration_sets(fold: int, lists: Path) -> dict[str, str]:
@@ -51,12 +73,16 @@ def main() -> None:
     parser.add_argument("task", choices=["denoise", "coloration"])
     parser.add_argument("recipes", nargs="*", default=["cpu"], help="as `isoscope compare` takes them")
     parser.add_argument("--channel", type=int, default=1, help="of W2S")
+    parser.add_argument("--fmd", metavar="TYPE", help="of FMD instead, such as TwoPhoton_BPAE_R")
     parser.add_argument("--fold", type=int, default=0, help="which two MoNuSeg patients are A, B and test")
     parser.add_argument("--sizes", help="numbers of patches: `isoscope sweep` instead of `compare`")
     parser.add_argument("--out", type=Path, default=Path("/tmp/isoscope-bench"))
     args, more = parser.parse_known_args()
     lists = args.out.parent / f"{args.out.name}-lists"
-    sets = denoise_sets(args.channel, lists) if args.task == "denoise" else coloration_sets(args.fold, lists)
+    if args.task == "coloration":
+        sets = coloration_sets(args.fold, lists)
+    else:
+        sets = fmd_sets(args.fmd, lists) if args.fmd else denoise_sets(args.channel, lists)
     sides = [word for name, where in sets.items() for word in (f"--{name}", where)]
     verb, sizes = ("sweep", ["--sizes", args.sizes]) if args.sizes else ("compare", [])
     command = [verb, *args.recipes, "--task", args.task, *sides, *sizes, "--baselines", "--out", str(args.out), *more]

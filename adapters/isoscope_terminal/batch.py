@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,16 +89,17 @@ class Tidy:
 
     Args:
         sink: where the shards go.
-        first: the shard that is written first.
+        boxes: gives its shards.
     """
 
-    def __init__(self, sink: Sink, first: Box) -> None:
-        self._sink, self._first = sink, first
+    def __init__(self, sink: Sink, boxes: Callable[[], Iterable[Box]]) -> None:
+        self._sink, self._boxes = sink, boxes
         self.write, self.written, self.close, self.discard = sink.write, sink.written, sink.close, sink.discard
 
     def abort(self) -> None:
         """Stop here."""
-        self._sink.abort() if self._sink.written(self._first) else self._sink.discard()
+        # any shard: others may have made them in another order, or the first may be the damaged one
+        self._sink.abort() if any(map(self._sink.written, self._boxes())) else self._sink.discard()
 
 
 def summary(voice: Voice, out: Path, reports: Sequence[Mapping[str, Any]], document: dict[str, Any]) -> None:

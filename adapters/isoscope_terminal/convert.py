@@ -119,7 +119,8 @@ def _prepared(
         items, lambda i: plan(i.volume, crop=parsed(crop, i.volume.header) if crop else None, **wishes)
     )  # fmt: skip
     good = [found for found in plans if not isinstance(found, Failed)]
-    places = place([item for item, _ in good], [made for _, made in good], out, f".{to.lstrip('.')}")
+    lost = len(plans) - len(good)
+    places = place([item for item, _ in good], [made for _, made in good], out, f".{to.lstrip('.')}", unusable=lost)
     check_version(ome_zarr, places)
     left = iter(places)
     parts = [found if isinstance(found, Failed) else (*found, next(left)) for found in plans]
@@ -158,10 +159,10 @@ def _run(task: _Task, reading: Reading, workers: int, resume: bool, progress: Pr
     tally = converted(
         task.conversion, task.out, store, resume, progress, stop, workers, content=content, read_as=reading.facts()
     )  # fmt: skip
-    pixels = max(1, tally.pixels)
+    pixels = 0 if tally.skipped else tally.pixels  # of shards made before nobody knows
     return {
-        "clipped_fraction": tally.clipped / pixels, "rounded_fraction": tally.rounded / pixels,
-        "resumed_shards": tally.skipped,
+        "clipped_fraction": tally.clipped / pixels if pixels else None,
+        "rounded_fraction": tally.rounded / pixels if pixels else None, "resumed_shards": tally.skipped,
     }  # fmt: skip
 
 

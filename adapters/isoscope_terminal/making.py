@@ -28,7 +28,7 @@ def predicted(
     """
     from isoscope.inference import create, stream
 
-    sink = Tidy(create(plan, resume=resume), plan.jobs[0].box)
+    sink = Tidy(create(plan, resume=resume), lambda: (job.box for job in plan.jobs))
     return stream(plan, model, volume, sink, progress=lambda done, _: progress(done), stop=stop, batch=batch)
 
 
@@ -51,5 +51,4 @@ def converted(
 
     fingerprint = made.fingerprint(**identity)
     sink = store.create(out, made.header, made.layout, fingerprint=fingerprint, resume=resume)
-    first = next(made.boxes())
-    return run(made, Tidy(sink, first), workers=workers, progress=lambda done, _: progress(done), stop=stop)
+    return run(made, Tidy(sink, made.boxes), workers=workers, progress=lambda done, _: progress(done), stop=stop)

@@ -49,7 +49,9 @@ def _suffix(path: Path) -> str | None:
     return next((s for s in _written() if path.name.lower().endswith(s)), None)
 
 
-def place(items: Sequence[Item], plans: Sequence[Plan], out: Path, suffix: str | None = None) -> list[Path]:
+def place(
+    items: Sequence[Item], plans: Sequence[Plan], out: Path, suffix: str | None = None, *, unusable: int = 0
+) -> list[Path]:
     """The output of each image: OUT itself for one image and an OUT with a suffix, else files in the folder OUT.
 
     Args:
@@ -57,16 +59,18 @@ def place(items: Sequence[Item], plans: Sequence[Plan], out: Path, suffix: str |
         plans: what becomes of each.
         out: a file or a folder.
         suffix: of the files in a folder; none: the input's own where it can be written, else OME-Zarr's.
+        unusable: how many more images were given.
 
     Raises:
         DataError: if OUT cannot be either, or two images would become one file.
     """
     named = re.search(r"\.[A-Za-z][A-Za-z0-9]*$", out.name) is not None
-    if len(items) == 1 and named and (_suffix(out) or not out.is_dir()):
+    given = len(items) + unusable
+    if given == 1 and named and (_suffix(out) or not out.is_dir()):
         check_writable(plans[0], out.name)
         return [out]
     if _suffix(out) or out.is_file():
-        raise DataError(f"got {len(items)} image(s) for the one file {out}; expected a folder; give another output")
+        raise DataError(f"got {given} image(s) for the one file {out}; expected a folder; give another output")
     places = [out / _name(item, plan, suffix) for item, plan in zip(items, plans, strict=True)]
     for path, first, second in _twice(places, items):
         raise DataError(f"{first} and {second} would both become {path}; give them different folders")
@@ -120,25 +124,36 @@ def finished(path: Path, resume: bool) -> bool:
 def check_places(places: Sequence[Path], items: Sequence[Item], overwrite: bool, resume: bool = False) -> None:
     """Refuse to write over an input, over anything without --overwrite, and over a folder that is no image.
 
+    What an interrupted command has done counts as much as what is finished: it may be the work of hours.
+
     Raises:
         DataError: naming the first such output.
     """
+    from isoscope.writing.draft import pending
+
     inputs = [item.path.resolve() for item in items]
     for path in places:
-        for given in inputs:
-            home = path.resolve()
-            if home == given or given in home.parents or home in given.parents:
-                raise DataError(f"the output {path} lies in the input {given} or holds it; choose another --out")
+        _check_apart(path, inputs)
+        if not (resume or overwrite) and pending(path):
+            raise DataError(f"{path} was begun and is not finished; --resume it, or --overwrite it")
         if path.exists() and not resume:
             _check_replaceable(path, overwrite)
 
 
+def _check_apart(path: Path, inputs: Sequence[Path]) -> None:
+    home = path.resolve()
+    for given in inputs:
+        if home == given or given in home.parents or home in given.parents:
+            raise DataError(f"the output {path} lies in the input {given} or holds it; choose another --out")
+
+
 def _check_replaceable(path: Path, overwrite: bool) -> None:
     from isoscope.sources import open_one
+    from isoscope.writing.verification import has_ledger
 
     if not overwrite:
         raise DataError(f"{path} exists; choose another --out, or --overwrite it")
-    if path.is_dir() or _suffix(path) == _FALLBACK:
+    if (path.is_dir() or _suffix(path) == _FALLBACK) and not has_ledger(path):
         try:
             open_one(path)
         except DataError as error:

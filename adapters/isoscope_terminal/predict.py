@@ -97,7 +97,8 @@ def _prepared(
     plans = planned(items, lambda item: inference.plan(model, item.volume, source=item.address, **grid))
     good = [found for found in plans if not isinstance(found, Failed)]
     suffix = ".ome.zarr" if ome_zarr else None
-    places = place([item for item, _ in good], [plan for _, plan in good], out, suffix)
+    lost = len(plans) - len(good)
+    places = place([item for item, _ in good], [plan for _, plan in good], out, suffix, unusable=lost)
     check_version(ome_zarr, places)
     left, store = iter(places), {"version": ome_zarr} if ome_zarr else None
     return model, [found if isinstance(found, Failed) else _task(*found, next(left), store) for found in plans]
@@ -122,7 +123,8 @@ def _stream(
         Interrupted: after Ctrl-C.
     """
     tally = predicted(task.plan, model, task.item.volume, resume, progress, stop, batch)
-    return {"clipped_fraction": tally.clipped / max(1, tally.pixels), "resumed_shards": tally.skipped}
+    whole = tally.pixels and not tally.skipped  # of shards made before nobody knows
+    return {"clipped_fraction": tally.clipped / tally.pixels if whole else None, "resumed_shards": tally.skipped}
 
 
 def _done(report: dict[str, Any]) -> str:

@@ -82,10 +82,11 @@ def _again(report: Report) -> str:
 
 def _remarks(report: Report) -> Iterator[str]:
     """What is worth knowing, and no damage."""
+    from isoscope.writing.ledger import HIDDEN
     from isoscope.writing.orphans import is_temporary
 
     for name in report.leftover:
-        ours = is_temporary(report.output / name)
+        ours = name == HIDDEN or is_temporary(report.output / name)
         yield f"{name} " + (
             f"was left by a killed process; {_again(report)} removes it" if ours else "is not part of it"
         )

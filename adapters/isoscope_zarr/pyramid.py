@@ -23,7 +23,7 @@ from isoscope.writing.ledger import Ledger
 from isoscope.writing.shrinking import pyramid, shrink
 from isoscope_zarr.encoding import Level, Version
 
-__all__ = ["build", "levels"]
+__all__ = ["build", "identity", "levels"]
 
 _THREADS = max(2, min(8, os.cpu_count() or 2))
 
@@ -38,6 +38,15 @@ def levels(header: Header, layout: Layout, version: Version) -> tuple[Level, ...
         raise DataError(f"got {layout.levels} levels; expected 1 or more; 1 makes no pyramid")
     shapes = pyramid(header.shape, layout.levels)
     return tuple(Level.fitted(str(n), shape, header.dtype, layout, version) for n, shape in enumerate(shapes))
+
+
+def identity(made: Sequence[Level]) -> dict[str, Any]:
+    """What decides the bytes besides the caller's fingerprint."""
+    full = made[0]
+    return {
+        "shape": full.shape, "dtype": str(full.dtype), "shard": full.shard, "chunk": full.chunk,
+        "codec": full.codec, "levels": len(made), "version": full.version,
+    }  # fmt: skip
 
 
 def build(made: Sequence[Level], ledger: Ledger, beat: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from isoscope.writing.draft import Draft
 from isoscope_zarr.describing import describe
 from isoscope_zarr.encoding import Level, Version
 from isoscope_zarr.node import read_node
-from isoscope_zarr.pyramid import build, levels
+from isoscope_zarr.pyramid import build, identity, levels
 from isoscope_zarr.rendering import seen, windows
 from isoscope_zarr.store import LEDGER
 
@@ -41,10 +41,12 @@ class ZarrSink:
         self._kept = fingerprint is not None
         self._ended = False
         self._sound: set[str] = set()  # shards that this sink wrote or found as they should be
-        wanted = {**(fingerprint or {}), "layout": _identity(self._levels)}
+        self._wanted = {**(fingerprint or {}), "layout": identity(self._levels)}
         with blame(path, "cannot be created", _REMEDY):
-            parts = list(_parts(self._levels))
-            self._draft = Draft.open(path, wanted, parts=parts, resume=resume, file=LEDGER)
+            self._draft = self._opened(resume)
+
+    def _opened(self, resume: bool) -> Draft:
+        return Draft.open(self._path, self._wanted, parts=list(_parts(self._levels)), resume=resume, file=LEDGER)
 
     def write(self, box: Box, values: NDArray[Any], /) -> None:
         """Encode one shard in memory and publish it, then say that it is there.
@@ -57,11 +59,29 @@ class ZarrSink:
             raise ValueError(f"{self._path} is closed")
         full = self._levels[0]
         self._check_box(full, box, values)
+        self._even_if_finished(lambda: self._put(full, box, values))
+        self._sound.add(full.part(box))
+
+    def _put(self, full: Level, box: Box, values: NDArray[Any]) -> None:
         with blame(self._path, "cannot be written", _REMEDY):
             files = full.encode(box, values)
             self._draft.ledger.put(full.part(box), files, first_channel=box.start[1], seen=seen(values))
             self._draft.beat()
-        self._sound.add(full.part(box))
+
+    def _even_if_finished(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except DataError:
+            if not self._overtaken():
+                raise
+            step()
+
+    def _overtaken(self) -> bool:
+        """Whether another process has finished the same output meanwhile; then we go on in that."""
+        if not self._kept or self._draft.root.is_dir() or not (self._path / LEDGER).is_file():
+            return False
+        self._draft = self._opened(resume=True)
+        return True
 
     def _check_box(self, full: Level, box: Box, values: NDArray[Any]) -> None:
         if not full.is_part(box):
@@ -74,7 +94,8 @@ class ZarrSink:
         if self._ended or not self._kept or not self._levels[0].is_part(box):
             return False
         self._draft.beat()
-        return self._is_sound(self._levels[0].part(box))
+        part = self._levels[0].part(box)
+        return self._is_sound(part) or (self._overtaken() and self._is_sound(part))
 
     def _is_sound(self, part: str) -> bool:
         if self._draft.ledger.holds(part):
@@ -91,8 +112,11 @@ class ZarrSink:
             DataError: if the disk refuses.
             ValueError: if a shard was never written, or is damaged and was not written again.
         """
-        if self._ended:
-            return
+        if not self._ended:
+            self._even_if_finished(self._close)
+            self._ended = True
+
+    def _close(self) -> None:
         with blame(self._path, "cannot be finished", _REMEDY):
             missing = self._missing()
             if not missing:
@@ -103,7 +127,6 @@ class ZarrSink:
             )
         with blame(self._path, "cannot be moved to its place", _REMEDY):
             self._draft.publish()
-        self._ended = True
 
     def _missing(self) -> int:
         parts = map(self._levels[0].part, self._levels[0].boxes())
@@ -147,15 +170,6 @@ def _parts(made: tuple[Level, ...]) -> Iterator[str]:
         yield level.about
         yield from map(level.part, level.boxes())
     yield _ABOUT
-
-
-def _identity(made: tuple[Level, ...]) -> dict[str, Any]:
-    """What decides the bytes besides the caller's fingerprint."""
-    full = made[0]
-    return {
-        "shape": full.shape, "dtype": str(full.dtype), "shard": full.shard, "chunk": full.chunk,
-        "codec": full.codec, "levels": len(made), "version": full.version,
-    }  # fmt: skip
 
 
 def _checked(path: Path, header: Header) -> Header:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from types import ModuleType
 
 __all__ = [
+    "address",
     "baselines",
     "comparison",
     "errors",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "fault", "keep", "made", "publish", "read_json", "sha256", "sync_folder", "unsealed", "write_json", "write_sealed",
-    "write_tensors", "write_text",
+    "fault", "keep", "made", "publish", "read_json", "sha256", "sync_folder", "temporary", "unsealed", "write_json",
+    "write_sealed", "write_tensors", "write_text",
 ]  # fmt: skip
 
 _BLOCK = 2**20
@@ -25,40 +28,74 @@ _SEAL = "crc32"
 
 def sync_folder(folder: Path) -> None:
     """Make renames inside a folder durable; platforms that cannot open folders need no help."""
+    with _handle(folder) as handle:
+        if handle is not None:
+            os.fsync(handle)
+
+
+@contextmanager
+def _handle(folder: Path) -> Iterator[int | None]:
+    """A folder by its handle, which stays its own whatever it is called meanwhile; None where none can be had."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
+        yield None
         return
     try:
-        os.fsync(handle)
+        yield handle
     finally:
         os.close(handle)
 
 
+def temporary(path: Path) -> Path:
+    """A name beside a path that no thread or process uses, and that tells which process it was."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
 def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file under a temporary name, then move it into place. Threads and processes may race."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    try:
-        write(temporary)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    draft = temporary(path)
+    with _handle(path.parent) as folder:  # another process may give the folder its final name: nothing stays in there
+        try:
+            write(draft)
+            with draft.open("rb") as handle:
+                os.fsync(handle.fileno())
+            draft.replace(path)
+        finally:
+            _unlink(draft, folder)
+        if folder is not None:
+            os.fsync(folder)
 
 
-def made(folder: Path) -> None:
-    """Create a folder and those above it, and make them durable."""
+def _unlink(file: Path, folder: int | None) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if folder is not None and os.unlink in os.supports_dir_fd:
+            os.unlink(file.name, dir_fd=folder)
+        else:
+            file.unlink()
+
+
+def made(folder: Path, within: Path | None = None) -> None:
+    """Create a folder and those above it, and make them durable.
+
+    Args:
+        folder: what is to be there.
+        within: a folder above it that has to be there already.
+
+    Raises:
+        FileNotFoundError: if that is not.
+    """
     if not folder.is_dir():
-        made(folder.parent)
+        if folder == within:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+        made(folder.parent, within)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
 
 
-def keep(file: Path, content: bytes) -> None:
-    """Write a file, and the folders above it, so that a power cut cannot take them back."""
-    made(file.parent)
+def keep(file: Path, content: bytes, within: Path | None = None) -> None:
+    """Write a file, and the folders above it as `made`, so that a power cut cannot take them back."""
+    made(file.parent, within)
     publish(file, lambda draft: draft.write_bytes(content))
 
 
@@ -73,8 +110,16 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object."""
-    values = json.loads(path.read_text(encoding="utf-8"))
+    """A JSON file that holds an object.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it holds anything else.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
     if not isinstance(values, dict):
         raise ValueError(f"{path} does not hold a JSON object")
     return values

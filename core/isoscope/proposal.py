@@ -11,6 +11,7 @@ from isoscope.controls import controlled
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.overrides import merge
+from isoscope.parameters import schema
 from isoscope.preparation.settling import settled
 from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.survey import survey
@@ -79,7 +80,18 @@ def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Se
     wanted = controlled(plain, _declared_method(keys))
     if wanted["preset"] in presets.PUBLISHED or wanted is not plain:
         return merge({k: v for k, v in given.items() if k not in ("method", "losses")}, wanted)
-    return merge(wanted, merge(given, {"training": {"patch": patch}}) if given else given)
+    given = merge(given, {"training": {"patch": patch}}) if given else given
+    return merge(wanted, _wrapping(given, wanted))
+
+
+def _wrapping(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What the task proposes, where the generators that it lays around another get the preset's inside."""
+    method = dict(given.get("method", {}))
+    for side in ("forward", "backward"):
+        name = method.get(side, {}).get("name")
+        if name in kinds.generators and "inner" in schema(kinds.generators[name]).model_fields:
+            method[side] = {"inner": wanted["method"][side], **method[side]}
+    return given | {"method": method} if method else given
 
 
 def propose(

@@ -65,12 +65,14 @@ def _readable(path: Path) -> bool:
 def find(where: str | Path) -> list[Path]:
     """The image paths behind a file, store, folder or glob, sorted by name, or in a CSV file, in its order.
 
+    What a CSV names and nobody finds comes as it is named: opening it tells, and stops no other image of the list.
+
     Raises:
         DataError: if there is nothing, or nothing readable.
     """
     path = Path(where)
     if path.suffix.lower() == ".csv":
-        return [found for entry in listed(path) for found in find(entry)]
+        return [found for entry in listed(path) for found in _entered(entry)]
     if path.is_file() or (path.is_dir() and store_for_reading(path)):
         return [path]
     if path.is_dir():
@@ -86,6 +88,14 @@ def find(where: str | Path) -> list[Path]:
     if not matches:
         raise DataError(f"nothing at {where}; expected a file, a store, a folder, a CSV or a quoted glob")
     return matches
+
+
+def _entered(entry: Path) -> list[Path]:
+    """What an entry of a CSV names; another list is none, as it might name the first."""
+    try:
+        return [entry] if entry.suffix.lower() == ".csv" else find(entry)
+    except DataError:
+        return [entry]
 
 
 def _formats() -> str:

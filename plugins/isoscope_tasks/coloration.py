@@ -26,5 +26,7 @@ def coloration(source: Domain, target: Domain, /) -> Recipe:
         target=DomainRecipe(polarity="dark"),
         # Grey versions of the colours supervise already: a strong adversary only adds invented tints (RESULTS.md).
         losses={"lsgan": Term(weight=0.1)},
-        method=Component.model_validate({"name": "c2gan", "backward": {"name": "luminance"}}),
+        method=Component.model_validate(
+            {"name": "c2gan", "forward": {"name": "tint"}, "backward": {"name": "luminance"}}
+        ),
     )

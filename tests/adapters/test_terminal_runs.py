@@ -162,6 +162,16 @@ def test_existing_outputs_are_replaced_only_when_asked(isoscope, refused, traine
         assert isoscope(*command, "--overwrite")[0] == 0
 
 
+@pytest.mark.parametrize("lost", ["zarr.json", "0/zarr.json"])
+def test_what_we_wrote_is_replaced_however_damaged_it_is(isoscope, trained, tmp_path, lost):
+    out = tmp_path / "p.ome.zarr"
+    command = ["predict", trained / "run", trained / "new.png", "--out", out]
+    assert isoscope(*command)[0] == 0
+    (out / lost).unlink()
+    assert isoscope(*command, "--overwrite")[0] == 0
+    assert isoscope("verify", out)[0] == 0
+
+
 def test_folders_that_are_no_image_are_never_replaced(refused, trained, tmp_path):
     (tmp_path / "p.ome.zarr").mkdir()
     (tmp_path / "p.ome.zarr" / "thesis.txt").write_text("mine")
@@ -177,6 +187,7 @@ def test_folders_that_are_no_image_are_never_replaced(refused, trained, tmp_path
         (["nowhere.png"], ["--out", "p.png"], "nothing at"),
         (["new.png"], ["--out", "p.jpg"], "cannot write 'p.jpg'"),
         (["new.png", "grey.png"], ["--out", "p.png"], "expected a folder"),
+        (["new.png", "truth.png"], ["--out", "p.png"], "got 2 image(s) for the one file"),
         (["new.png", "new.png"], ["--out", "out"], "would both become"),
         (["new.png"], ["--out", "p.png", "--tiling", "overlapp"], "did you mean 'overlap'?"),
         (["new.png"], ["--out", "p.png", "--direction", "a2c"], "expected a2b or b2a"),
@@ -253,6 +264,21 @@ def test_a_list_of_images_is_as_good_as_a_folder(isoscope, trained, tmp_path):
     assert [image["name"] for image in json.loads(out)["images"]] == ["2", "0"]
 
 
+def test_what_a_list_names_and_nobody_finds_stops_only_itself(isoscope, refused, trained, tmp_path):
+    write_whole(tmp_path / "a.png", tissue(0))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.csv").write_text("lost.png\na.png\nempty\nlist.csv\nno*.png\n")
+    code, out, _ = isoscope("predict", trained / "run", tmp_path / "list.csv", "--out", tmp_path / "out", "--json")
+    document = json.loads(out)
+    assert (code, document["failed"]) == (2, 4)
+    assert [image["input"].rpartition("/")[2] for image in document["images"] if image["error"]] == [
+        "lost.png", "empty", "list.csv", "no*.png",
+    ]  # fmt: skip
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", REPORT}
+    (tmp_path / "list.csv").write_text("lost.png\n")
+    assert "nothing there" in refused("verify", tmp_path / "list.csv")
+
+
 def test_the_cost_is_told_before_anything_is_done(isoscope, trained, tmp_path):
     command = ["predict", trained / "run", trained / "new.png", "--out", tmp_path / "p.png", "--dry-run"]
     code, said, _ = isoscope(*command)
@@ -318,13 +344,56 @@ def test_a_prediction_that_was_stopped_goes_on(isoscope, refused, trained, tmp_p
     code, _, err = isoscope(*command)
     assert (code, "No space left" in err) == (2, True)
     assert "--resume and --overwrite" in refused(*command, "--resume", "--overwrite")
+    assert "is not finished; --resume it, or --overwrite it" in refused(*command)
     code, out, _ = isoscope(*command, "--resume", "--json")
     assert code == 0
-    assert json.loads(out)["images"][0]["resumed_shards"] == 2
+    (image,) = json.loads(out)["images"]
+    assert (image["resumed_shards"], image["clipped_fraction"]) == (2, None)
     assert calls == [0, 1, 2, 2]
     assert isoscope(*command, "--resume")[0] == 0
     assert calls == [0, 1, 2, 2]
     assert "begun otherwise" in refused(*command, "--resume", "--tile", "8")
+
+
+def test_a_failure_before_the_first_shard_is_mended_keeps_the_others(isoscope, trained, tmp_path, monkeypatch):
+    from isoscope.inference import streaming
+    from isoscope.writing.draft import draft_path
+
+    write_whole(tmp_path / "in.ome.zarr", np.stack([tissue(n) for n in range(3)]), "ZYX")
+    command = ["predict", trained / "run", tmp_path / "in.ome.zarr", "--out", tmp_path / "p.ome.zarr"]
+    real = streaming.write
+
+    def refusing(number):
+        def write(plan, sink, job, values):
+            if job.number == number:
+                raise OSError(28, "No space left on device", "p.ome.zarr")
+            return real(plan, sink, job, values)
+
+        monkeypatch.setattr(streaming, "write", write)
+
+    refusing(2)
+    assert isoscope(*command)[0] == 2
+    (draft_path(tmp_path / "p.ome.zarr") / "0/c/0/0/0/0/0").write_bytes(b"torn")
+    refusing(0)
+    assert isoscope(*command, "--resume")[0] == 2
+    monkeypatch.setattr(streaming, "write", real)
+    code, out, _ = isoscope(*command, "--resume", "--json")
+    assert (code, json.loads(out)["images"][0]["resumed_shards"]) == (0, 2)
+
+
+def test_a_file_that_cannot_be_written_at_the_end_loses_no_shard(isoscope, trained, tmp_path, monkeypatch):
+    write_whole(tmp_path / "in.ome.zarr", np.stack([tissue(n) for n in range(3)]), "ZYX")
+    command = ["predict", trained / "run", tmp_path / "in.ome.zarr", "--out", tmp_path / "p.tif"]
+
+    def full(draft, *_):
+        raise OSError(28, "No space left on device", str(draft))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("isoscope_tiff.writer.write_file", full)
+        code, _, err = isoscope(*command)
+    assert (code, "No space left" in err) == (2, True)
+    code, out, _ = isoscope(*command, "--resume", "--json")
+    assert (code, json.loads(out)["images"][0]["resumed_shards"]) == (0, 3)
 
 
 def test_resuming_keeps_finished_pictures(isoscope, trained, tmp_path):

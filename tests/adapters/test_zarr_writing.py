@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -269,7 +270,7 @@ def test_a_kill_while_closing_is_resumed(tmp_path, monkeypatch, moment):
     sink = begin(tmp_path / "a.zarr", array)
     fill(sink, array)
     ends = ["isoscope_zarr.pyramid.shrink", "isoscope_zarr.writer.windows", "isoscope.writing.ledger.write_sealed",
-            "isoscope.writing.ledger.shutil.rmtree", "isoscope.writing.draft.Draft.publish",
+            "isoscope.writing.draft.shutil.rmtree", "isoscope.writing.draft.Draft.publish",
             "isoscope.writing.draft.sync_folder"]  # fmt: skip
     with monkeypatch.context() as patched:
         patched.setattr(ends[moment], lambda *_, **__: 1 / 0)
@@ -534,11 +535,72 @@ def test_two_sinks_may_write_the_same_shards_at_once(tmp_path):
     for thread in work:
         thread.join()
     first.close()
-    with pytest.raises(DataError, match="another process"):
-        second.write(parts(second)[0], array[parts(second)[0].slices])
-    second.abort()
+    second.close()
     assert contents(tmp_path / "a.zarr") == straight
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "s.zarr"]
+
+
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
+@pytest.mark.parametrize("moment", ["build", "describe"])
+def test_another_may_finish_first_while_this_one_finishes(tmp_path, store, moment, monkeypatch):
+    from isoscope_zarr import writer
+
+    array = random((1, 2, 1, 150, 130))
+    straight = contents(write(tmp_path / "straight.ome.zarr", array, store=store))
+    other = begin(tmp_path / "a.ome.zarr", array, store=store, name="image")
+    late = begin(tmp_path / "a.ome.zarr", array, store=store, resume=True)
+    fill(other, array)
+    fill(late, array)
+    real = getattr(writer, moment)
+
+    def overtaken(*args):
+        monkeypatch.setattr(writer, moment, real)
+        other.close()
+        return real(*args)
+
+    monkeypatch.setattr(writer, moment, overtaken)
+    late.close()
+    assert contents(tmp_path / "a.ome.zarr") == straight
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ome.zarr", "straight.ome.zarr"]
+
+
+@pytest.mark.parametrize("store", BOTH, ids=IDS)
+def test_many_may_finish_at_once(tmp_path, store):
+    array = random((1, 2, 1, 150, 130))
+    straight = contents(write(tmp_path / "straight.ome.zarr", array, store=store, name="image"))
+    for n in range(8):
+        out = tmp_path / str(n) / "a.ome.zarr"
+        sinks = [begin(out, array, store=store, resume=True) for _ in range(3)]
+        fill(sinks[0], array)
+        together = threading.Barrier(len(sinks))
+
+        def finish(sink, together=together):
+            fill(sink, array)
+            together.wait()
+            sink.close()
+
+        with ThreadPoolExecutor(len(sinks)) as pool:
+            list(pool.map(finish, sinks))
+        assert contents(out) == straight
+        assert [p.name for p in out.parent.iterdir()] == ["a.ome.zarr"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_another_may_finish_first_while_this_one_writes(tmp_path, asked):
+    array = random((1, 2, 1, 150, 130))
+    straight = contents(write(tmp_path / "straight.ome.zarr", array))
+    other = begin(tmp_path / "a.ome.zarr", array)
+    late = begin(tmp_path / "a.ome.zarr", array, resume=True)
+    first, second, *_ = parts(late)
+    fill(other, array)
+    other.close()
+    if asked:
+        assert late.written(first)
+    late.write(first, array[first.slices])
+    assert late.written(second)
+    late.close()
+    assert contents(tmp_path / "a.ome.zarr") == straight
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ome.zarr", "straight.ome.zarr"]
 
 
 def test_contrast_is_that_of_all_shards_however_they_were_written(tmp_path):

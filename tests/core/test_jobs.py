@@ -14,6 +14,8 @@ from isoscope import model as models
 from isoscope.address import Address
 from isoscope.errors import DataError
 from isoscope.reading import ReadOptions
+from isoscope.sources import open_one
+from isoscope.writing.ledger import identity
 from isoscope.writing.whole import write_whole
 
 SHARD = 32
@@ -91,6 +93,26 @@ def test_other_processes_run_them_too(planned, tmp_path):
     assert contents(tmp_path / "a.ome.zarr") == contents(tmp_path / "b.ome.zarr")
 
 
+def together(path):
+    """What each of some processes does that begin at the same moment."""
+    torch.set_num_threads(1)
+    inference.planning._SHARD = SHARD
+    plan = inference.load_plan(path)
+    for job in plan.jobs:
+        inference.run(plan, job)
+    return inference.finish(plan).skipped
+
+
+def test_processes_may_begin_run_and_finish_together(planned, tmp_path):
+    straight, shared = planned("a.ome.zarr"), planned("b.ome.zarr")
+    inference.finish(straight)
+    inference.save_plan(shared, str(tmp_path / "plan.json"))
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map_async(together, [str(tmp_path / "plan.json")] * 2).get(timeout=120) == [18, 18]
+    assert contents(tmp_path / "a.ome.zarr") == contents(tmp_path / "b.ome.zarr")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.ome.zarr", "b.ome.zarr", "in.tif", "plan.json"]
+
+
 def test_a_plan_says_what_it_is_and_how_the_input_is_read(planned, home, tmp_path):
     image = write_whole(tmp_path / "two.tif", picture((2, 40, 40)), "ZYX")
     address = Address(image, ReadOptions(axes="CYX", channels=(1,), pixel_size=(0.5, 0.5)))
@@ -155,6 +177,14 @@ def test_what_decides_the_bytes_is_in_the_fingerprint(planned, home, tmp_path):
     for key, other in changed.items():
         assert {k for k in plain if plain[k] != other[k]} == {key}
     assert plain["device"] == "cpu" or torch.cuda.is_available()
+
+
+def test_an_output_says_from_what_it_was_predicted(planned, tmp_path):
+    plan = planned("o.ome.zarr")
+    inference.finish(plan)
+    attributes = open_one(tmp_path / "o.ome.zarr")[0].header.attributes
+    assert attributes["input_identity"] == plan.fingerprint()["input"]
+    assert attributes["input_identity"]["content"] == identity(plan.source.path)
 
 
 def picture_volume():

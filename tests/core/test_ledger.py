@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoscope.errors import DataError
+from isoscope.writing import draft as drafting
 from isoscope.writing import lease as leases
 from isoscope.writing.draft import Draft, draft_path, pending
 from isoscope.writing.fingerprint import differences
@@ -73,13 +74,31 @@ def test_another_plan_is_refused_by_the_keys_that_differ(tmp_path, ledger):
 @pytest.mark.parametrize("format_", [1, 3])
 def test_a_ledger_of_another_format_is_refused(tmp_path, ledger, format_):
     plan = tmp_path / PLAN
-    plan.write_text(plan.read_text().replace('"format": 2', f'"format": {format_}'))
+    plan.write_text(plan.read_text().replace('"format":2', f'"format":{format_}'))
     with pytest.raises(DataError, match=f"format {format_}; expected 2.*--overwrite"):
         Ledger.resume(tmp_path, WANTED)
     document = {"format": format_, "fingerprint": WANTED, "parts": {"p": {"c/0": [6, 1]}}}
     (tmp_path / "done.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match=f"format {format_}; expected 2.*--overwrite"):
         Ledger.find(tmp_path, "done.json")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"p","q"', '"p"'), ('"core":512', '"core":256'), ("{", ""), ("\n", "[" * 9999)]
+)
+def test_a_plan_that_was_edited_or_torn_is_refused_and_nothing_lost(tmp_path, ledger, old, new):
+    plan = tmp_path / PLAN
+    plan.write_text(plan.read_text().replace(old, new))
+    with pytest.raises(DataError, match=r"a damaged ledger.*--overwrite") as caught:
+        Ledger.find(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "c/0").exists()
+
+
+@pytest.mark.parametrize("said", ['{"host": HOST, "pid": 99999999999999999999}', "[" * 9999])
+def test_a_lease_that_makes_no_sense_binds_nobody(tmp_path, said):
+    (tmp_path / "lease.json").write_text(said.replace("HOST", json.dumps(leases.socket.gethostname())))
+    assert leases.holder(tmp_path) is None
 
 
 def closed(tmp_path, ledger):
@@ -92,7 +111,7 @@ def test_closing_gathers_the_markers(tmp_path, ledger):
     with pytest.raises(DataError, match="no marker of q"):
         ledger.close("done.json")
     done = closed(tmp_path, ledger)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "d", "done.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [HIDDEN, "c", "d", "done.json"]
     assert done.holds("p", seen=[0, 1])
     assert not done.holds("p", seen=[0, 2])
     assert not done.holds("r")
@@ -115,7 +134,6 @@ def test_a_repair_is_recorded_when_the_ledger_is_closed_again(tmp_path, ledger, 
     assert ((tmp_path / "done.json").read_bytes() == before) == (content == b"pixels")
     assert ("other bytes than before: 1" in caplog.text) == (content == b"pixelZ")
     assert bool(done.marker("p").get("remade")) == (content == b"pixelZ")
-    assert not (tmp_path / HIDDEN).exists()
 
 
 @given(where=st.integers(0, 2**16), bit=st.integers(0, 7))
@@ -174,6 +192,7 @@ def test_a_draft_is_found_again_and_swept_otherwise(tmp_path):
     out = tmp_path / "new" / "a.zarr"
     first = Draft.open(out, WANTED)
     first.ledger.put("p", {"x": b"1"})
+    assert not pending(out)  # somebody is at work on it
     first.leave()
     assert pending(out)
     torn = first.root / ".x.12-ab.partial"
@@ -202,6 +221,49 @@ def test_a_living_process_keeps_its_draft(tmp_path, caplog):
     Draft.open(out, WANTED).discard()
 
 
+@pytest.fixture
+def faster(monkeypatch):
+    """faster(out, fingerprint): another process begins this between our look and our beginning, once."""
+
+    def arrange(out, fingerprint):
+        real, done = drafting._clear, []
+
+        def slow(root, file):
+            real(root, file)
+            if not done:
+                done.append(True)
+                Draft.open(out, fingerprint).ledger.put("p", {"x": b"1"})
+
+        monkeypatch.setattr(drafting, "_clear", slow)
+
+    return arrange
+
+
+def test_two_that_begin_at_once_never_share_a_draft_of_two_plans(tmp_path, faster):
+    out = tmp_path / "a.zarr"
+    faster(out, {**WANTED, "model": "z"})
+    assert f"process {os.getpid()}" in refused(out, WANTED)
+    assert Ledger.find(draft_path(out)).fingerprint["model"] == "z"
+    assert [p.name for p in tmp_path.iterdir()] == [".a.zarr.partial"]
+
+
+def test_two_that_begin_the_same_at_once_work_side_by_side(tmp_path, faster, caplog):
+    out = tmp_path / "a.zarr"
+    faster(out, WANTED)
+    assert Draft.open(out, WANTED, resume=True).ledger.holds("p")
+    assert "both will write the same" in caplog.text
+    assert [p.name for p in tmp_path.iterdir()] == [".a.zarr.partial"]
+
+
+def test_a_draft_that_was_killed_while_it_began_is_swept(tmp_path):
+    out = tmp_path / "a.zarr"
+    left = tmp_path / ".a.zarr.4194305-ab.partial"  # no process has this number
+    (left / HIDDEN).mkdir(parents=True)
+    assert not drafting.final_path(left)
+    Draft.open(out, WANTED)
+    assert [p.name for p in tmp_path.iterdir()] == [".a.zarr.partial"]
+
+
 def test_the_lease_of_the_dead_binds_nobody(tmp_path):
     out = tmp_path / "a.zarr"
     code = f"from pathlib import Path; from isoscope.writing.draft import Draft; Draft.open(Path({str(out)!r}), {{}})"
@@ -212,6 +274,19 @@ def test_the_lease_of_the_dead_binds_nobody(tmp_path):
     mine = {"host": leases.socket.gethostname(), "pid": os.getpid(), "token": "of an earlier process of this number"}
     lease.write_text(json.dumps(mine))
     Draft.open(out, WANTED).discard()
+
+
+def test_a_draft_on_which_another_process_works_is_not_discarded(tmp_path):
+    out = tmp_path / "a.zarr"
+    first = Draft.open(out, WANTED)
+    lease = first.root / HIDDEN / "lease.json"
+    lease.write_text(json.dumps({"host": leases.socket.gethostname(), "pid": os.getppid(), "token": "theirs"}))
+    beside = Draft.open(out, WANTED, resume=True)
+    beside.discard()
+    assert lease.exists()
+    lease.unlink()
+    beside.discard()
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_ours_is_left_alone(tmp_path):

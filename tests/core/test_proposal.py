@@ -26,7 +26,8 @@ def test_the_preset_is_the_ground(source, target):
 def test_the_task_lies_over_the_preset(blobs, colour):
     recipe = propose([blobs(0)], colour, task="coloration", preset="cpu").recipe
     assert recipe.method.parameters["backward"]["name"] == "luminance"
-    assert recipe.method.parameters["forward"]["name"] == "unet"
+    forward = recipe.method.parameters["forward"]
+    assert (forward["name"], forward["inner"]["name"], forward["inner"]["width"]) == ("tint", "unet", 16)
     assert (recipe.source.polarity, recipe.target.polarity) == ("dark", "dark")
 
 

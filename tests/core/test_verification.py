@@ -138,7 +138,7 @@ def test_a_draft_that_lacks_only_its_name_says_so(tmp_path, monkeypatch):
     (root,) = outputs(tmp_path / "a.zarr")
     report = examine(root)
     assert (report.state, report.well, report.missing) == ("unfinished", False, [])
-    assert "give it its name" in report.notes[0]
+    assert "give it its name" in report.notes[-1]
 
 
 def test_an_unfinished_tiff_is_looked_for_where_it_is_gathered(tmp_path):

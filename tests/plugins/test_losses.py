@@ -8,7 +8,7 @@ import torch
 from isoscope import kinds
 from isoscope.cycle import Cycle
 from isoscope.errors import RecipeError
-from isoscope.saliency import hard_mask, soft_mask
+from isoscope.saliency import hard_mask, smooth, soft_mask
 from isoscope.testing import check_loss, example_domain
 
 
@@ -190,3 +190,33 @@ def test_identity_refuses_domains_of_unequal_channels(images):
     cycle = Cycle(images(1), images(3), None, None, source=example_domain(1), target=example_domain(3))
     with pytest.raises(RecipeError, match="equal channels"):
         kinds.losses["identity"]()(cycle)
+
+
+def returned(back):
+    """A cycle whose G(F(b)) is what `back` makes of b."""
+    torch.manual_seed(0)
+    b = torch.randn(4, 1, 64, 64)
+    grey = example_domain()
+    return Cycle(b, b, lambda x: back(x), lambda x: x, source=grey, target=grey)
+
+
+@pytest.mark.parametrize(
+    ("gain", "expected"), [(1.0, 0.0), (0.8, 0.0), (0.5, math.log(0.6 / 0.25)), (2.0, math.log(4 / 1.7))]
+)
+def test_spectrum_is_the_distance_to_the_allowed_power(gain, expected):
+    assert kinds.losses["spectrum"]()(returned(lambda x: gain * x)).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_spectrum_asks_for_the_detail_that_smoothing_takes():
+    term = kinds.losses["spectrum"]()
+    assert term(returned(lambda x: smooth(x, 1.5))) > 0.5
+    assert term(returned(lambda x: smooth(x, 0.3))) < 0.01, "beyond half of Nyquist nothing is asked"
+
+
+def test_spectrum_does_not_care_where_things_are():
+    assert kinds.losses["spectrum"]()(returned(lambda x: x.roll(7, 2).flip(3))).item() < 0.2
+
+
+def test_spectrum_refuses_bounds_that_forbid_equality():
+    with pytest.raises(RecipeError, match="high"):
+        kinds.losses["spectrum"](high=0.9)

@@ -42,25 +42,27 @@ def create(plan: Plan, *, resume: bool = False) -> Sink:
     return store.create(plan.output, plan.header, plan.layout, fingerprint=plan.fingerprint(), resume=resume)
 
 
-def save_plan(plan: Plan, path: Path) -> None:
+def save_plan(plan: Plan, path: str | Path) -> None:
     """Write a plan as JSON, for other processes.
 
     Raises:
         DataError: if it has no model on disk, or an input or output that are not there for other processes.
     """
-    write_json(path, _document(plan))
+    write_json(Path(path), _document(plan))
 
 
-def load_plan(path: Path) -> Plan:
+def load_plan(path: str | Path) -> Plan:
     """The plan that `save_plan` wrote, made anew from model and input.
 
     Raises:
         DataError: if model or input are no longer what they were, naming what differs.
     """
     try:
-        return _station(json.dumps(read_json(path), sort_keys=True)).plan
-    except (KeyError, TypeError, ValueError) as error:
-        raise refusal(path, f"no plan ({error})", "one that `save_plan` wrote", "plan again") from error
+        return _station(json.dumps(read_json(Path(path)), sort_keys=True)).plan
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise refusal(
+            path, f"no plan ({' '.join(str(error).split())})", "one that `save_plan` wrote", "plan again"
+        ) from error
 
 
 def run(plan: Plan, job: Job) -> Document:

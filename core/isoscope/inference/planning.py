@@ -14,7 +14,7 @@ from isoscope import __version__
 from isoscope.address import Address
 from isoscope.errors import DataError
 from isoscope.frames import Frames
-from isoscope.inference.describing import header_of
+from isoscope.inference.describing import header_of, identity_of
 from isoscope.model import Model
 from isoscope.model.drawing import NoisyFrames
 from isoscope.normalisation import layers
@@ -22,7 +22,6 @@ from isoscope.parameters import Component
 from isoscope.preparation.prepared import prepared
 from isoscope.tiling import Grid, Region, cores, multiple, regions
 from isoscope.volume import Box, Header, Layout, Volume
-from isoscope.writing.ledger import identity
 
 __all__ = ["FORMAT", "Job", "Plan", "frames_of", "plan"]
 
@@ -167,25 +166,22 @@ def plan(
     recipe = model.recipe.inference
     grid = _grid(model, frames.size, tile or recipe.tile)
     _warn(model, grid)
-    header = header_of(model, volume.header, frames)
+    given = identity_of(volume.header, source)
+    header = header_of(model, volume.header, frames, given)
     layout = _layout(grid, header.shape[1], model.recipe.output.codec)
     chosen = recipe.tiling if tiling in (None, recipe.tiling.name) else Component(name=str(tiling))
     jobs = tuple(_jobs(frames, header, grid, layout))
-    return Plan(header, layout, grid, chosen, jobs, _decides(model, volume.header, source), model.home, source, output)
+    return Plan(header, layout, grid, chosen, jobs, _decides(model, given), model.home, source, output)
 
 
-def _decides(model: Model, given: Header, source: Address | None) -> dict[str, Any]:
+def _decides(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     """What decides the grey values besides the grid: the same weights on another kind of device round otherwise."""
-    content = {"content": identity(source.path), "index": source.index} if source else {}
     drawn = {"draw": model.draw.facts()} if model.draw else {}
     return {
         "isoscope": __version__, "torch": str(torch.__version__), "device": model.device.type,
         "precision": model.precision, "normalisation": model.normalisation,
         "model": {"weights": model.sha256, "recipe": model.description, "direction": model.direction},
-        "input": {
-            **content, "name": given.name, "shape": list(given.shape), "dtype": str(given.dtype),
-            "read_as": given.attributes.get("read_as", {}),
-        },
+        "input": given,
         **drawn,
     }  # fmt: skip
 

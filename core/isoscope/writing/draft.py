@@ -6,18 +6,19 @@ processes that write one draft write the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isoscope.durable import made, sync_folder
+from isoscope.durable import made, sync_folder, temporary
 from isoscope.errors import refusal
 from isoscope.writing import lease
-from isoscope.writing.ledger import HIDDEN, PLAN, Ledger
-from isoscope.writing.orphans import sweep
+from isoscope.writing.ledger import HIDDEN, Ledger
+from isoscope.writing.orphans import is_temporary, sweep, sweep_beside
 
 __all__ = ["Draft", "draft_path", "final_path", "pending"]
 
@@ -32,12 +33,14 @@ def draft_path(path: Path) -> Path:
 def final_path(root: Path) -> Path | None:
     """The output that grows in a folder of this name; None if it is no draft's name."""
     name = root.name.removeprefix(".").removesuffix(".partial")
-    return root.with_name(name) if name and root.name == f".{name}.partial" else None
+    draft = name and root.name == f".{name}.partial" and not is_temporary(root)
+    return root.with_name(name) if draft else None
 
 
 def pending(path: Path) -> bool:
-    """Whether an unfinished output of this name waits to be resumed."""
-    return (draft_path(path) / PLAN).is_file()
+    """Whether an unfinished output of this name waits to be resumed, and nobody is at work on it."""
+    root = draft_path(path)
+    return root.is_dir() and lease.holder(root / HIDDEN) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,12 @@ class Draft:
         """
         root = draft_path(path)
         _restore(path)
-        if resume and (found := cls._resumed(path, root, fingerprint, file, parts)):
-            return found
-        _clear(root, file)
-        made(root)
-        (root / HIDDEN).mkdir(exist_ok=True)
-        lease.take(root / HIDDEN)
-        return cls(path, root, Ledger.begin(root, fingerprint, parts))
+        while True:  # again, if another process began meanwhile: then there is something to join, or to be refused for
+            if resume and (found := cls._resumed(path, root, fingerprint, file, parts)):
+                return found
+            _clear(root, file)
+            if (begun := _begun(path, root, fingerprint, parts)) is not None:
+                return cls(path, root, begun)
 
     @classmethod
     def _resumed(
@@ -102,21 +104,24 @@ class Draft:
         lease.leave(self.root / HIDDEN)
 
     def discard(self) -> None:
-        """Remove the draft."""
-        if self.root != self.path:
+        """Remove the draft, unless another process is at work there."""
+        if self.root != self.path and not lease.others(self.root / HIDDEN):
             shutil.rmtree(self.root, ignore_errors=True)
 
     def publish(self) -> None:
         """Give the output its name; an older one steps aside first, and goes only when the new one stands."""
         if self.root == self.path:
+            sync_folder(self.path.parent)  # whoever named it may not have come so far
             return
-        shutil.rmtree(self.root / HIDDEN, ignore_errors=True)
         aside = _aside(self.path)
-        if self.path.exists():
+        if self.root.is_dir() and self.path.exists():
             self.path.rename(aside)
-        self.root.rename(self.path)
+        try:
+            self.root.rename(self.path)
+        finally:
+            _restore(self.path)  # another process may have been faster: then what stepped aside is that
+        shutil.rmtree(self.path / HIDDEN, ignore_errors=True)
         sync_folder(self.path.parent)
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _aside(path: Path) -> Path:
@@ -131,6 +136,25 @@ def _restore(path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
+def _begun(path: Path, root: Path, fingerprint: Mapping[str, Any], parts: Sequence[str]) -> Ledger | None:
+    """Move a draft into place with plan and lease in it, as two plans may never share one; None: another was faster."""
+    made(root.parent)
+    sweep_beside(path)
+    fresh = temporary(path)
+    (fresh / HIDDEN).mkdir(parents=True)
+    try:
+        lease.take(fresh / HIDDEN)
+        ledger = Ledger.begin(fresh, fingerprint, parts)
+        fresh.rename(root)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if root.exists():
+            return None
+        raise
+    sync_folder(root.parent)
+    return replace(ledger, root=root)
+
+
 def _clear(root: Path, file: str | None) -> None:
     """Remove an older draft of ours, if nobody is at work there."""
     if not root.exists():
@@ -140,7 +164,8 @@ def _clear(root: Path, file: str | None) -> None:
         raise refusal(root, "something that is no draft of ours", "a free name", "move it away")
     if (who := lease.holder(root / HIDDEN)) is not None:
         raise refusal(root, f"a draft that {who} is writing", "nobody at work", "wait for it, or stop it")
-    shutil.rmtree(root)
+    with contextlib.suppress(FileNotFoundError):  # another process may be at it too
+        shutil.rmtree(root)
 
 
 def _join(root: Path) -> None:

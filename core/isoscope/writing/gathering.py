@@ -110,6 +110,7 @@ class _OnDisk:
     ) -> None:
         plan = fingerprint or {}
         self._kept, self._layout, self._shape = fingerprint is not None, layout, header.shape
+        self._whole = False
         self._draft = Draft.open(path, plan, resume=resume)
         inside, store = self._draft.root / INSIDE, kinds.stores["zarr"]()
         self._sink = store.create(inside, header, layout, fingerprint=plan, resume=True)
@@ -122,7 +123,7 @@ class _OnDisk:
 
     def written(self, box: Box, /) -> bool:
         self._draft.beat()
-        return self._kept and all(self._sink.written(part) for part in self._parts(box))
+        return self._kept and (self._whole or all(self._sink.written(part) for part in self._parts(box)))
 
     def _parts(self, box: Box) -> Iterator[Box]:
         """The shards of a box."""
@@ -134,6 +135,7 @@ class _OnDisk:
 
     def levels(self) -> list[Volume]:
         self._sink.close()
+        self._whole = True  # the file itself may still fail
         inside, count = self._draft.root / INSIDE, len(pyramid(self._shape, self._layout.levels))
         return [open_one(inside, ReadOptions(level=n))[0] for n in range(count)]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from isoscope.durable import read_json, write_json
 
-__all__ = ["beat", "holder", "leave", "runs", "take"]
+__all__ = ["beat", "holder", "leave", "others", "runs", "take"]
 
 _FRESH = 3600.0
 """Seconds after which a lease without a beat binds nobody."""
@@ -50,13 +50,18 @@ def holder(folder: Path) -> str | None:
     return f"process {said.get('pid')} on {said.get('host')}"
 
 
+def others(folder: Path) -> bool:
+    """Whether a living process other than this one is at work in a folder."""
+    return holder(folder) is not None and _said(folder).get("token") != _token(os.getpid())
+
+
 def runs(pid: int) -> bool:
     """Whether a process of this number runs on this machine; Windows is taken at its word."""
     if os.name == "nt":  # there, signal 0 would end it
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # a number that no process can have
         return False
     except OSError:
         return True

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isoscope.durable import fault, keep, made, read_json, unsealed, write_json, write_sealed
+from isoscope.durable import fault, keep, made, read_json, unsealed, write_sealed
 from isoscope.errors import DataError, refusal
 from isoscope.writing.fingerprint import differences, digest, plain
 
@@ -54,7 +53,7 @@ class Ledger:
         """Start a ledger in a folder."""
         ledger = cls(root, plain(fingerprint), tuple(parts))
         made(root / HIDDEN / "markers")
-        write_json(root / PLAN, {**ledger._about(), "parts": list(parts)})
+        write_sealed(root / PLAN, {**ledger._about(), "parts": list(parts)})
         return ledger
 
     @classmethod
@@ -65,14 +64,12 @@ class Ledger:
             DataError: if it is damaged, or of another format.
         """
         if file is not None and (root / file).is_file():
-            document = _finished(root / file)
+            document = _sealed(root / file)
             return cls(root, document["fingerprint"], tuple(document["parts"]), document["parts"])
-        try:
-            document = read_json(root / PLAN)
-        except (OSError, ValueError):  # what cannot be read was never finished
+        if not (root / PLAN).is_file():
             return None
-        _check_format(root, document)
-        return cls(root, dict(document.get("fingerprint", {})), tuple(document.get("parts", ())))
+        document = _sealed(root / PLAN)
+        return cls(root, document["fingerprint"], tuple(document["parts"]))
 
     @classmethod
     def resume(
@@ -102,7 +99,7 @@ class Ledger:
             raise refusal(self.root, "nothing there", "the draft", "another process finished or removed it: look there")
         before = self.marker(part)
         for name, content in files.items():
-            keep(self.root / name, content)
+            keep(self.root / name, content, within=self.root)
         sums = {name: [len(content), zlib.crc32(content)] for name, content in sorted(files.items())}
         marker = plain({"files": sums, **facts, **self._again(part, before, sums)})
         if self.closed is None:
@@ -142,7 +139,9 @@ class Ledger:
         return digest([(self.marker(part) or {}).get("files") for part in parts])
 
     def close(self, file: str) -> None:
-        """Gather what is said of all parts in one compact file, and remove the markers.
+        """Gather what is said of all parts in one compact file; from then on markers count no more.
+
+        They stay until the output has its name, as other processes may be at work by them.
 
         Raises:
             DataError: if the marker of a part is gone.
@@ -151,10 +150,8 @@ class Ledger:
         if self.remade:
             _log.warning("%s: parts that came out with other bytes than before: %d; the same plan made them, so their "
                          "checksums are replaced", self.root.name, len(self.remade))  # fmt: skip
-        if self.closed is None or document != _finished(self.root / file):
+        if self.closed is None or document != _sealed(self.root / file):
             write_sealed(self.root / file, document)
-        if self.closed is None:
-            shutil.rmtree(self.root / HIDDEN)
 
     def _about(self) -> Document:
         return {"format": FORMAT, "plan": digest(self.fingerprint), "fingerprint": self.fingerprint}
@@ -168,7 +165,7 @@ class Ledger:
         return self.root / HIDDEN / "markers" / f"{part}.json"
 
 
-def _finished(file: Path) -> Document:
+def _sealed(file: Path) -> Document:
     try:
         document = read_json(file)
         _check_format(file, document)

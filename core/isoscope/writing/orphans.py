@@ -1,8 +1,9 @@
-"""What `durable.publish` leaves behind when its process is killed: files under temporary names."""
+"""What is left behind when a process is killed: files of `durable.publish` and begun drafts, under temporary names."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,17 +28,26 @@ def sweep(folder: Path) -> None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Remove what should have become the file `path`."""
+    """Remove what should have become `path`."""
     found = path.parent.glob(".*.partial")
     _remove(f for f in found if (named := _TEMPORARY.fullmatch(f.name)) and named[1] == path.name)
 
 
 def _remove(files: Iterable[Path]) -> None:
     for file in files:
-        if file.is_file() and _abandoned(file):
+        if not _abandoned(file):
+            continue
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
             file.unlink(missing_ok=True)
 
 
 def _abandoned(file: Path) -> bool:
     named = _TEMPORARY.fullmatch(file.name)
-    return named is not None and (not lease.runs(int(named[2])) or time.time() - file.stat().st_mtime > _STALE)
+    if named is None:
+        return False
+    try:
+        return not lease.runs(int(named[2])) or time.time() - file.stat().st_mtime > _STALE
+    except FileNotFoundError:  # whoever wrote it has just moved it to its place
+        return False

@@ -18,7 +18,7 @@ from isoscope.writing.gathering import INSIDE
 from isoscope.writing.ledger import HIDDEN, Ledger
 from isoscope.writing.orphans import is_temporary
 
-__all__ = ["Fault", "Report", "examine", "outputs"]
+__all__ = ["Fault", "Report", "examine", "has_ledger", "outputs"]
 
 Progress = Callable[[int, int], None]
 Stop = Callable[[], bool]
@@ -75,8 +75,15 @@ def outputs(where: str | Path) -> list[Path]:
     found = _named(path)
     if not found and path.is_dir():
         found = [p for p in sorted(path.iterdir()) if _is_draft(p) or (not p.name.startswith(".") and _is_output(p))]
-    if not (found := found or [root for image in find(where) for root in _named(image)]):
+    if not (found := found or [root for image in find(where) for root in _listed(image)]):
         raise refusal(where, "neither an image nor an output of ours", "one of them", "check the path")
+    return found
+
+
+def _listed(image: Path) -> list[Path]:
+    """The same; what a list names has to be there."""
+    if not (found := _named(image)) and not image.exists():
+        raise refusal(image, "nothing there", "an image or an output of ours", "correct the list")
     return found
 
 
@@ -92,6 +99,11 @@ def _is_draft(root: Path) -> bool:
 
 def _is_output(path: Path) -> bool:
     return path.exists() and (_ledger_file(path) or store_for_reading(path)) is not None
+
+
+def has_ledger(path: Path) -> bool:
+    """Whether a folder is a finished output of ours, in whatever state the rest of it is."""
+    return _ledger_file(path) is not None
 
 
 def _ledger_file(root: Path) -> str | None:
@@ -168,9 +180,12 @@ def _compare(report: Report, ledger: Ledger, step: Progress) -> None:
 def _strange(ledger: Ledger, only_temporary: bool) -> Iterator[str]:
     """Files that no part has; those of a draft that are not temporary may be just about to be recorded."""
     known = {name for said in (ledger.closed or {}).values() for name in said["files"]} | {_ledger_file(ledger.root)}
+    if not only_temporary and (ledger.root / HIDDEN).is_dir():  # of a finished one: it was killed just then
+        yield HIDDEN
     for path in sorted(p for p in ledger.root.rglob("*") if p.is_file()):
         name = path.relative_to(ledger.root).as_posix()
-        if name not in known and (is_temporary(path) or not only_temporary):
+        ours = is_temporary(path) or not (only_temporary or name.startswith(f"{HIDDEN}/"))
+        if name not in known and ours:
             yield name
 
 
