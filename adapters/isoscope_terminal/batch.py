@@ -117,11 +117,20 @@ def summary(voice: Voice, out: Path, reports: Sequence[Mapping[str, Any]], docum
     left = f"; {len(failed)} failed" if failed else ""
     text = f"wrote {counted(len(reports) - len(failed), 'image')} to {out}{left}"
     document = {**document, "failed": len(failed)}
-    if len(reports) > 1 and out.is_dir():
-        write_json(out / REPORT, document)
+    kept = len(reports) < 2 or not out.is_dir() or _written(out / REPORT, document)
     voice.finish(text, document)
-    if failed:
-        raise typer.Exit(min(r["code"] for r in failed))
+    if failed or not kept:
+        raise typer.Exit(min([r["code"] for r in failed], default=2))
+
+
+def _written(path: Path, document: Mapping[str, Any]) -> bool:
+    """Write the report; a disk that refuses it is told of, and takes back nothing that was done."""
+    try:
+        write_json(path, document)
+    except OSError as error:
+        complain(f"error: {path}: cannot be written ({error.strerror}); free space, and go on with --resume")
+        return False
+    return True
 
 
 def _row(report: Mapping[str, Any]) -> list[str]:

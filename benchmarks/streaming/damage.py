@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -88,7 +89,8 @@ def _between(home: Path) -> Path:
     output = home / "between.ome.zarr"
     plan_file = planned(home, output.name)
     command = [sys.executable, str(Path(__file__).parent.parent / "stream.py"), "die", str(plan_file), str(home)]
-    subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
+    if subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode != -signal.SIGKILL:
+        raise SystemExit("the process that was to kill itself between a shard's name and its marker did not")
     begun(plan_file, home / "between.log").wait()
     return output
 

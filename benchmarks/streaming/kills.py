@@ -147,7 +147,7 @@ def kill_between(plan_file: Path, _: Path) -> None:
 
     torch.set_num_threads(1)
     inference.planning._SHARD = SHARD
-    real, seen = ledger.write_json, Counter[str]()
+    real, seen = ledger.write_sealed, Counter[str]()
 
     def dying(path: Path, values: Any) -> None:
         seen["markers"] += path.parent.name == "markers"
@@ -155,5 +155,5 @@ def kill_between(plan_file: Path, _: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         real(path, values)
 
-    ledger.write_json = dying
+    ledger.write_sealed = dying
     inference.finish(inference.load_plan(plan_file))

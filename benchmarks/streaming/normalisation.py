@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from isoscope import evaluation, inference, training
 from isoscope import model as models
+from isoscope.device import dtype
 from isoscope.proposal import propose
 from isoscope.sources import open_all
 from isoscope.volume import ArraySink, ArrayVolume, Volume
@@ -84,9 +86,15 @@ def _whole(volume: Volume) -> Any:
     return Box.whole(volume.header.shape)
 
 
+def _modes(name: str) -> list[str]:
+    """Those that this machine computes in reasonable time: bfloat16 only where the processor multiplies it."""
+    native = dtype("auto", torch.device(name)) == torch.bfloat16
+    return [mode for mode, how in MODES.items() if native or how.get("precision") != "bfloat16"]
+
+
 def _rows(task: str, finish: str, run: Path, sets: dict[str, list[Volume]], device: str) -> list[dict[str, Any]]:
     rows = []
-    for mode in MODES:
+    for mode in _modes(device):
         whole: list[Any] = []
         for tile in (4096, *TILES):
             made = _predicted(run, mode, tile, sets["input"], device)

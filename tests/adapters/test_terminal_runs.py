@@ -236,6 +236,25 @@ def test_an_image_that_fails_stops_only_itself(isoscope, trained, tmp_path):
     assert json.loads((tmp_path / "out" / REPORT).read_text()) == document
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_report_that_cannot_be_written_is_told_after_everything_else(
+    isoscope, trained, tmp_path, monkeypatch, broken
+):
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    write_whole(inputs / "a.png", tissue(3))
+    write_whole(inputs / "b.png", tissue(4))
+    (inputs / "c.tif").write_bytes(b"" if broken else (write_whole(tmp_path / "c.tif", tissue(5)).read_bytes()))
+
+    def full(path, _document):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("isoscope_terminal.batch.write_json", full)
+    code, out, err = isoscope("predict", trained / "run", inputs, "--out", tmp_path / "out", "--json")
+    assert (code, json.loads(out)["failed"]) == (2, broken)
+    assert f"error: {tmp_path / 'out' / REPORT}: cannot be written (No space left on device)" in err
+
+
 def test_an_image_that_cannot_be_used_stops_only_itself(isoscope, refused, trained, tmp_path):
     inputs = tmp_path / "in"
     inputs.mkdir()

@@ -104,6 +104,13 @@ def test_dense_statistics_hold_in_batches_too(source, target, untrained, small_s
     assert np.abs(one.array - many.array).max() <= 1e-5 * np.ptp(one.array)
 
 
+def test_statistics_that_make_no_difference_are_told(model, caplog):
+    from isoscope import model as models
+
+    models.load(model.home, normalisation="dense")
+    assert "make no difference" in caplog.text
+
+
 def test_memory_that_runs_out_on_the_way_changes_nothing(model, small_shards, monkeypatch, caplog):
     volume = ArrayVolume(picture((9, 32, 32)), "ZYX")
     made = plan(model, volume)

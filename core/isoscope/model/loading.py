@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,11 +17,14 @@ from isoscope.durable import read_json, sha256
 from isoscope.errors import DataError, PluginError
 from isoscope.kinds import Direction
 from isoscope.model.predicting import Model, chosen, ready
+from isoscope.normalisation import layers
 from isoscope.parameters import build
 from isoscope.recipe import Normalisation, Recipe, parse
 from isoscope.terms import Terms
 
 __all__ = ["load"]
+
+_log = logging.getLogger(__name__)
 
 
 def _home(path: Path) -> Path:
@@ -114,6 +118,8 @@ def load(
     stride = int(network.stride)  # type: ignore[arg-type]
     reach = halo(network.eval(), inputs.channels, stride)
     how = chosen(recipe, normalisation, precision)
+    if normalisation in ("dense", "tile") and not any(True for _ in layers(network)):
+        _log.warning("the network normalises nothing: %s statistics make no difference", normalisation)
     network = ready(network.requires_grad_(False), inputs.channels, how, torch.device(device))
     return Model(
         recipe, direction, inputs, outputs, network, stride, reach, weights[direction]["sha256"], home.resolve(),
