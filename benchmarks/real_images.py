@@ -1,13 +1,14 @@
-"""`isoscope compare` on real microscopy: `coloration` on MoNuSeg patients, `denoise` on W2S fields or FMD types.
+"""`isoscope compare` and `sweep` on real microscopy: `coloration` on MoNuSeg, `denoise` on W2S or FMD.
 
     python benchmarks/real_images.py denoise --channel 1 --steps 600 --out /tmp/bench/denoise-1
     python benchmarks/real_images.py denoise --fmd Confocal_BPAE_G --steps 600 --out /tmp/bench/fmd-confocal-g
     python benchmarks/real_images.py coloration --fold 0 --steps 600 --seeds 3 --out /tmp/bench/coloration-0
     python benchmarks/real_images.py denoise cpu mine.yaml --steps 600 --out /tmp/bench/mine --json
+    python benchmarks/real_images.py denoise cpu cut --sizes 100,400,1600,6400 --steps 600 --out /tmp/bench/sweep-1
 
 Data: $ISOSCOPE_TEST_DATA (default ../shared/data). Held out by patient and by field. Filters and supervised methods get
 the paired fields 23-32 of W2S, or the noisy middle third of an FMD field, which no other method sees as pairs. What
-this script does not know goes to `compare`.
+this script does not know goes to `compare` or `sweep`.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--channel", type=int, default=1, help="of W2S")
     parser.add_argument("--fmd", metavar="TYPE", help="of FMD instead, such as TwoPhoton_BPAE_R")
     parser.add_argument("--fold", type=int, default=0, help="which two MoNuSeg patients are A, B and test")
+    parser.add_argument("--sizes", help="numbers of patches: `isoscope sweep` instead of `compare`")
     parser.add_argument("--out", type=Path, default=Path("/tmp/isoscope-bench"))
     args, more = parser.parse_known_args()
     lists = args.out.parent / f"{args.out.name}-lists"
@@ -82,7 +84,8 @@ def main() -> None:
     else:
         sets = fmd_sets(args.fmd, lists) if args.fmd else denoise_sets(args.channel, lists)
     sides = [word for name, where in sets.items() for word in (f"--{name}", where)]
-    command = ["compare", *args.recipes, "--task", args.task, *sides, "--baselines", "--out", str(args.out), *more]
+    verb, sizes = ("sweep", ["--sizes", args.sizes]) if args.sizes else ("compare", [])
+    command = [verb, *args.recipes, "--task", args.task, *sides, *sizes, "--baselines", "--out", str(args.out), *more]
     print(f"isoscope {shlex.join(command)}", file=sys.stderr)
     isoscope(command)
 

@@ -138,7 +138,7 @@ def _places(panel: Panel, frame: _Frame) -> Iterator[float]:
     """The places where curves have values, as far as their labels do not touch."""
     last = -math.inf
     for value in sorted({x for s in panel.series for x in s.xs}):
-        if frame.x(value) - last >= 44:
+        if frame.x(value) - last >= 40:
             last = frame.x(value)
             yield value
 

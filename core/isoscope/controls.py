@@ -54,7 +54,7 @@ def fastcut(base: Keys) -> Keys:
 
 
 def supervised(base: Keys) -> Keys:
-    """L1 on pairs, as CARE (Weigert et al. 2018)."""
+    """L1 on pairs, as CARE (Weigert et al. 2018); a task may say which generator learns."""
     return {**base, "method": {"name": "supervised", **_carried(base)}, "losses": {"l1": {"weight": 1.0}}}
 
 

@@ -12,7 +12,7 @@ from isoscope.errors import RecipeError, nearest
 
 __all__ = ["NAMES", "PUBLISHED", "preset"]
 
-PUBLISHED = frozenset({"paper", "released", "utom", *CONTROLS})
+PUBLISHED = frozenset({"paper", "released", "utom"})
 """These win over what a task proposes: a published setting that a task amends is no longer the published one."""
 
 NAMES = ("auto", "cpu", "default", "paper", "released", "utom", *CONTROLS)

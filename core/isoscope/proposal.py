@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoscope import kinds, presets
-from isoscope.controls import controlled
+from isoscope.controls import CONTROLS, controlled
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.overrides import merge
@@ -76,12 +76,22 @@ def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Se
     patch = _declared_patch(keys) or _patch(
         given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes
     )
-    plain = presets.preset(wanted["preset"], patch)
-    wanted = controlled(plain, _declared_method(keys))
-    if wanted["preset"] in presets.PUBLISHED or wanted is not plain:
-        return merge({k: v for k, v in given.items() if k not in ("method", "losses", "training")}, wanted)
+    wanted = controlled(presets.preset(wanted["preset"], patch), _declared_method(keys))
+    rest = {k: v for k, v in given.items() if k not in ("method", "losses", "training")}
+    if wanted["preset"] in presets.PUBLISHED:
+        return merge(rest, wanted)
+    if wanted["preset"] in CONTROLS or wanted["method"]["name"] in CONTROLS:
+        return merge(rest, _with_generator(given, wanted))
     given = merge(given, {"training": {"patch": patch}}) if given else given
     return merge(wanted, _wrapping(given, wanted))
+
+
+def _with_generator(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """A control; if supervised, with the task's own forward generator: pairs alone shall make the difference."""
+    forward = given.get("method", {}).get("forward")
+    if wanted["method"]["name"] != "supervised" or forward is None:
+        return wanted
+    return merge(wanted, _wrapping({"method": {"forward": forward}}, wanted))
 
 
 def _wrapping(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class Run:
             self.method.prepare(*(self._many_patches(d) for d in ("a2b", "b2a")))
         self.average = Average({d: self.method.generator(d) for d in self.method.directions}, t.average)
         patches = [self._to_device(sampler(0)) for sampler in self.supply.watched]
-        self.vigil = Vigil(Witness(patches, self.domains, self.method), self.average.networks, t, folder)
+        networks = dict(self.average.networks.items())
+        self.vigil = Vigil(Witness(patches, self.domains, self.method), networks, t, folder)
         self.pace = Pace.fixed(t.steps)
         self.clock = Clock()
         self.history = HistoryFile(folder / "history.csv", ["step", "u", *recipe.losses, "discriminators"])

@@ -59,7 +59,8 @@ class Tint(nn.Module):
 
     def _level(self, grey: Tensor) -> Tensor:
         """Grey values as places in the table."""
-        return ((grey - self.low) / (self.high - self.low) * (_LEVELS - 1)).clamp(0, _LEVELS - 1)
+        place: Tensor = (grey - self.low) / (self.high - self.low) * (_LEVELS - 1)
+        return place.clamp(0, _LEVELS - 1)
 
     def _looked_up(self, grey: Tensor) -> Tensor:
         """[N, 1, H, W] -> the mean colours [N, 3, H, W], linear between levels."""

@@ -21,7 +21,7 @@ from isoscope.recipe import Recipe, Term
 from isoscope.terms import Terms
 from isoscope.testing import check_loss, check_method, example_domain
 from isoscope.training import train
-from isoscope.volume import ArrayVolume
+from isoscope.volume import ArrayVolume, Header
 from isoscope_controls.supervised import Estimate
 from isoscope_losses.contrastive import contrast
 
@@ -337,6 +337,28 @@ def test_naming_a_method_is_enough(base, method, volumes):
     assert set(recipe.losses) == {"supervised": {"l1"}, "cut": {"lsgan", "patchnce"}}[name]
     assert recipe.method.parameters["forward"]["name"] == preset(base)["method"]["forward"]["name"]
     assert propose(*volumes, user=recipe.model_dump(mode="json")).recipe == recipe
+
+
+@pytest.mark.parametrize(
+    ("words", "forward"),
+    [
+        ({"preset": "supervised"}, "tint"),
+        ({"preset": "cpu", "user": {"method": "supervised"}}, "tint"),
+        ({"preset": "released", "user": {"method": "supervised"}}, "resnet"),
+        ({"preset": "cyclegan"}, "unet"),
+    ],
+)
+def test_supervised_learns_the_generator_of_the_task_and_what_is_published_its_own(words, forward, volumes):
+    grey = volumes[0][0].read(type("All", (), {"slices": ...}))[0, 0, 0]
+    colour = [ArrayVolume(np.stack([grey, 255 - grey, grey // 2]), "CYX", rgb_header(grey.shape))]
+    recipe = propose(volumes[0], colour, task="coloration", **words).recipe
+    found = recipe.method.parameters["forward"]
+    assert (found["name"] if isinstance(found, dict) else found.name) == forward
+    assert propose(volumes[0], colour, user=recipe.model_dump(mode="json")).recipe == recipe
+
+
+def rgb_header(size):
+    return Header("colour", (1, 3, 1, *size), np.dtype("uint8"), "CYX", rgb=True)
 
 
 def test_the_user_wins_over_a_control(volumes):
