@@ -33,6 +33,6 @@ def denoise(source: Domain, target: Domain, /) -> Recipe:
                 {"use": "cycle", "weight": 0.5, "share": 0.25, "weight_b": 0.0, "blur_a": 4.0}
             ),
             "saliency": Term.model_validate({"weight": 0.5, "share": 0.25, "blur": 1.5}),
-            "spectrum": Term(weight=0.3),
+            "spectrum": Term.model_validate({"weight": 0.03, "low": 0.5}),
         },
     )
