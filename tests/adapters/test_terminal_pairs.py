@@ -132,7 +132,8 @@ def test_a_way_back_that_draws_nothing_makes_one_pair_of_each(isoscope, refused,
     write_whole(tmp_path / "grey.png", spots(0))
     write_whole(tmp_path / "colour.png", colour, "YXC")
     sides = ["--source", tmp_path / "grey.png", "--target", tmp_path / "colour.png", "--task", "coloration"]
-    assert isoscope("train", *sides, "--out", tmp_path / "run", *OPTIONS, *SETTINGS)[0] == 0
+    settings = [word.replace("forward.", "forward.inner.") for word in SETTINGS]
+    assert isoscope("train", *sides, "--out", tmp_path / "run", *OPTIONS, *settings)[0] == 0
     command = ["pairs", tmp_path / "run", tmp_path / "colour.png", "--out", tmp_path / "p"]
     assert "draws no noise; expected 1" in refused(*command, "--draws", 2)
     assert isoscope(*command)[0] == 0
