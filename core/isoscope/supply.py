@@ -107,11 +107,12 @@ def supply(
 def _mixing(recipe: Recipe, target: Sequence[Volume], domain: Domain) -> StainMixing | None:
     """The stains that patches of the target are drawn in."""
     method = recipe.training.stain_mixing
-    if method == "none":
+    if method == "none" or recipe.target.prepare.stain:  # one stain for all leaves nothing to mix
         return None
-    if domain.channels != 3 or recipe.target.prepare.stain:
-        got = "a stain in target.prepare too" if recipe.target.prepare.stain else f"{domain.channels} channels"
-        raise RecipeError(f"training.stain_mixing={method} got {got}; expected an RGB target as it is; set it to none")
+    if domain.channels != 3:
+        raise RecipeError(
+            f"training.stain_mixing={method} got a target of {domain.channels} channels; expected RGB; set it to none"
+        )
     return StainMixing(target, method)
 
 

@@ -78,8 +78,15 @@ def test_coloration_mixes_and_draws_the_same_places_as_without():
 
 
 def test_one_stain_for_all_leaves_nothing_to_mix():
-    with pytest.raises(RecipeError, match="stain_mixing"):
-        coloured(target={"prepare": {"stain": "macenko"}}, training={"stain_mixing": "macenko"})
+    assert coloured().training[1].mixing is not None
+    assert coloured(target={"prepare": {"stain": "macenko"}}).training[1].mixing is None
+
+
+def test_targets_without_colours_are_refused():
+    grey = [ArrayVolume(tissue("red", n)[0], "YX") for n in range(2)]
+    made = propose(grey, grey, task="denoise", preset="cpu", user={"training": {"stain_mixing": "macenko"}})
+    with pytest.raises(RecipeError, match="1 channels; expected RGB"):
+        supply(made.recipe, (made.source, made.target), grey, grey, matched=False)
 
 
 @pytest.mark.parametrize("preset", ["released", "cyclegan"])

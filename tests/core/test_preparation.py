@@ -362,7 +362,7 @@ def test_a_set_without_stain_is_refused(method):
 
 @pytest.mark.parametrize("array", [np.zeros((2, 8, 8), np.uint8), np.zeros((3, 8, 8), np.float32)])
 def test_what_is_not_rgb_is_refused(array):
-    with pytest.raises(DataError, match=r"expected RGB of uint8 or uint16 .*; leave out target\.prepare\.stain$"):
+    with pytest.raises(DataError, match=r"expected RGB of uint8 or uint16 .*; leave out target\.prepare\.stain, "):
         measured([ArrayVolume(array, "CYX")], Preparation(stain="reinhard"))
 
 
