@@ -24,8 +24,8 @@ _CANDIDATE = 0.5
 _BARKS = 0.1
 """Progress from which on a look counts for the watchdog: before, the contrast of an output may still turn by itself."""
 
-_APART = 20
-"""Steps between two looks at least, or they would cost more than they tell in short runs."""
+_APART = 60
+"""Steps between two looks at least: a look costs up to two steps, and shall take less than a thirtieth of the time."""
 
 _IN_A_ROW = 2
 
@@ -58,9 +58,12 @@ class Watchdog:
 
     @property
     def barks(self) -> bool:
-        """Two looks in a row saw an inversion: it appears early and is not undone (CycleGAN #249)."""
-        counted = [look.inverted for look in self.looks if look.u >= _BARKS]
-        return len(counted) >= _IN_A_ROW and all(counted[-_IN_A_ROW:])
+        """Two looks in a row saw the same direction inverted: that appears early and is not undone (CycleGAN #249).
+
+        A network that fails in another way may look inverted now in one direction and now in the other.
+        """
+        counted = [look.turned for look in self.looks if look.u >= _BARKS][-_IN_A_ROW:]
+        return len(counted) == _IN_A_ROW and bool(frozenset.intersection(*counted))
 
     @property
     def inverted_looks(self) -> int:

@@ -44,9 +44,14 @@ class Look:
     error: float
 
     @property
+    def turned(self) -> frozenset[str]:
+        """The directions that exchange content and background."""
+        return frozenset(direction for direction, found in self.agreements.items() if found.inverted)
+
+    @property
     def inverted(self) -> bool:
         """In any direction: a cycle holds only if both are, or neither."""
-        return any(found.inverted for found in self.agreements.values())
+        return bool(self.turned)
 
     @property
     def order(self) -> tuple[bool, float]:

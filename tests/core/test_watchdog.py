@@ -31,22 +31,22 @@ def rows(folder):
 
 class TestWhenToLook:
     def test_often_at_first_and_again_towards_the_end(self):
-        dog, steps = Watchdog(), 1000
+        dog, steps = Watchdog(), 4000
         for step in range(1, steps + 1):
             if dog.due(step, step / steps, steps):
                 dog.looks.append(look(step, step / steps))
         found = [one.step for one in dog.looks]
-        assert found == [20, 50, 100, 200, 350, 500, 600, 700, 800, 850, 900, 950, 1000]
+        assert found == [80, 200, 400, 800, 1400, 2000, 2400, 2800, 3200, 3400, 3600, 3800, 4000]
 
     def test_a_short_run_is_looked_at_less_often_and_always_in_the_end(self):
         dog = Watchdog()
         found = []
-        for step in range(1, 61):
-            if dog.due(step, step / 60, 60):
-                dog.looks.append(look(step, step / 60))
+        for step in range(1, 151):
+            if dog.due(step, step / 150, 150):
+                dog.looks.append(look(step, step / 150))
                 found.append(step)
-        assert found == [20, 40, 60]
-        assert not dog.due(60, 1.0, 60)
+        assert found == [60, 120, 150]
+        assert not dog.due(150, 1.0, 150)
 
     def test_only_late_networks_are_candidates(self):
         assert [Watchdog.judged(u) for u in (0.02, 0.35, 0.5, 1.0)] == [False, False, True, True]
@@ -59,6 +59,11 @@ class TestWhenToBark:
     )
     def test_at_two_inverted_looks_in_a_row(self, found, barks):
         assert Watchdog([look(k, 0.2 + 0.1 * k, found=f) for k, f in enumerate(found)]).barks is barks
+
+    def test_not_at_one_direction_after_the_other(self):
+        looks = [Look(1, 0.2, {"a2b": BAD, "b2a": GOOD}, NAN), Look(2, 0.35, {"a2b": GOOD, "b2a": BAD}, NAN)]
+        assert not Watchdog(looks).barks
+        assert Watchdog([*looks, Look(3, 0.5, {"a2b": BAD, "b2a": BAD}, NAN)]).barks
 
     def test_not_while_contrast_may_still_turn_by_itself(self):
         early = [look(1, 0.02, found=BAD), look(2, 0.05, found=BAD)]
