@@ -11,7 +11,7 @@ import typer
 from isoscope.errors import DataError, RecipeError, nearest
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split
-from isoscope_terminal.contest import SETS, Shown, check_folder, offers_said, opened
+from isoscope_terminal.comparing import SETS, Shown, check_folder, offered, offers_said, opened, reads_grey
 from isoscope_terminal.entering import entered, named, told
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
@@ -57,7 +57,6 @@ def compare(
     or seeds it trains only those.
     """
     from isoscope import comparison
-    from isoscope.baselines import offers
 
     voice = Voice(as_json)
     check_folder(out)
@@ -69,18 +68,17 @@ def compare(
     sets = opened(places, reading)
     changes = {"overrides": set_ or [], "more": duration_keys(steps, minutes, seed)}
     entrants = entered(recipes, sets, task, changes, seeds)
-    # what a baseline reads is what the models read
-    grey = any(entrant.recipe.source.grey for entrant in entrants)
-    planes = entrants[0].recipe.output.planes
-    offered = offers(sets.source, sets.target, sets.pairs, grey=grey, planes=planes) if baselines else {}
-    _check_names([*offered, *map(named, recipes)], reference)
+    filters = offered(sets, entrants) if baselines else {}
+    _check_names([*filters, *map(named, recipes)], reference)
     _say(voice, sets, entrants, out)
     if baselines:
-        voice.say(offers_said(offered, sets))
+        voice.say(offers_said(filters, sets))
     with stoppable() as stop, Live("comparing") as live:
         shown = Shown(live)
         watch = comparison.Watch(shown.arm, shown.training, stop)
-        scored = comparison.run(entrants, offered, sets, out, data_range=data_range, grey=grey, watch=watch)
+        scored = comparison.run(
+            entrants, filters, sets, out, data_range=data_range, grey=reads_grey(entrants), watch=watch
+        )
     document = comparison.document(scored, reference) | {"out": str(out)}
     _kept(document, scored, sets, out, voice)
 

@@ -148,8 +148,7 @@ def _make(pair: _Pair, resume: bool, progress: Progress, stop: Stop) -> dict[str
     if finished(pair.source, resume):
         return {"clipped_fraction": None}
     tally = predicted(pair.plan, pair.model, pair.item.volume, resume, progress, stop)
-    whole = tally.pixels and not tally.skipped  # of shards made before nobody knows
-    return {"clipped_fraction": tally.clipped / tally.pixels if whole else None}
+    return {"clipped_fraction": tally.clipped_fraction}
 
 
 def _unsaid(_done: int) -> None:

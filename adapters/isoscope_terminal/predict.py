@@ -123,8 +123,7 @@ def _stream(
         Interrupted: after Ctrl-C.
     """
     tally = predicted(task.plan, model, task.item.volume, resume, progress, stop, batch)
-    whole = tally.pixels and not tally.skipped  # of shards made before nobody knows
-    return {"clipped_fraction": tally.clipped / tally.pixels if whole else None, "resumed_shards": tally.skipped}
+    return {"clipped_fraction": tally.clipped_fraction, "resumed_shards": tally.skipped}
 
 
 def _done(report: dict[str, Any]) -> str:

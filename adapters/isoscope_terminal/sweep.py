@@ -11,18 +11,18 @@ import typer
 from isoscope.errors import DataError, RecipeError
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split
-from isoscope_terminal.contest import SETS, Shown, check_folder, offers_said, opened
+from isoscope_terminal.comparing import SETS, Shown, check_folder, offered, offers_said, opened, reads_grey
 from isoscope_terminal.entering import keys_of, named, told
 from isoscope_terminal.facts import counted
-from isoscope_terminal.learning import learning_notes, learning_rows, panels
 from isoscope_terminal.progress import Live
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.stopping import stoppable
+from isoscope_terminal.sweep_table import learning_notes, learning_rows, panels
 from isoscope_terminal.voice import Voice
 from isoscope_terminal.wishes import duration_keys
 
 if TYPE_CHECKING:
-    from isoscope.comparison import Entrant, ImageSets, Scored, Sized
+    from isoscope.comparison import ImageSets, Scored, Sized
 
 __all__ = ["sweep"]
 
@@ -70,15 +70,16 @@ def sweep(
     changes = {"overrides": set_ or [], "more": duration_keys(steps, None, seed)}
     sized = _sized(recipes, sets, task, changes, seeds, _numbers(sizes))
     entrants = [entrant for s in sized for entrant in s.entrants]
-    offered = _offers(sets, entrants) if baselines else {}
+    filters = offered(sets, entrants) if baselines else {}
     _say(voice, sets, sized, out)
     if baselines:
-        voice.say(offers_said(offered, sets))
-    grey = any(entrant.recipe.source.grey for entrant in entrants)
+        voice.say(offers_said(filters, sets))
     with stoppable() as stop, Live("sweeping") as live:
         shown = Shown(live)
         watch = comparison.Watch(shown.arm, shown.training, stop)
-        scored = comparison.run(entrants, offered, sets, out, data_range=data_range, grey=grey, watch=watch)
+        scored = comparison.run(
+            entrants, filters, sets, out, data_range=data_range, grey=reads_grey(entrants), watch=watch
+        )
     document = comparison.document(scored) | {"out": str(out)}
     _kept(document | {"curves": comparison.curves(sized, document)}, sized, scored, sets, out, voice)
 
@@ -113,14 +114,6 @@ def _check_names(recipes: Sequence[str]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise RecipeError(f"got two recipes called {twice!r}; expected a name for each; rename the recipe file")
-
-
-def _offers(sets: ImageSets, entrants: Sequence[Entrant]) -> dict[str, Any]:
-    from isoscope.baselines import offers
-
-    grey = any(entrant.recipe.source.grey for entrant in entrants)
-    planes = entrants[0].recipe.output.planes
-    return dict(offers(sets.source, sets.target, sets.pairs, grey=grey, planes=planes))
 
 
 def _say(voice: Voice, sets: ImageSets, sized: Sequence[Sized], out: Path) -> None:

@@ -19,7 +19,7 @@ _MEASURED = {
 
 def attempts_said(run: Run) -> list[str]:
     """Which attempts were given up before this one."""
-    from isoscope.restarting import notes
+    from isoscope.watching.restarting import notes
 
     return [
         f"seed {note['seed']} was inverted by step {note['step']}; this is seed {run.recipe.training.seed}"
@@ -29,7 +29,7 @@ def attempts_said(run: Run) -> list[str]:
 
 def verdicts_said(run: Run) -> list[str]:
     """A line on what was kept, and one on what the watchdog saw."""
-    from isoscope.vigil import seen
+    from isoscope.watching.vigil import seen
 
     looks = run.vigil.watchdog.looks
     if not looks:
@@ -60,7 +60,7 @@ def inversion_said(run: Run) -> str:
 
 def verdict_facts(run: Run | None) -> dict[str, Any]:
     """The same for --json."""
-    from isoscope.restarting import notes
+    from isoscope.watching.restarting import notes
 
     if run is None:
         return {"kept": None, "watchdog": None}

@@ -103,7 +103,7 @@ def stored_recipe(run: Path, asked: Mapping[str, Any]) -> Recipe:
 
 def _begun(run: Path, asked: Mapping[str, Any]) -> Mapping[str, Any]:
     """The keys without the seed that a run began with, if the watchdog has begun it again with another."""
-    from isoscope.restarting import notes
+    from isoscope.watching.restarting import notes
 
     training = asked.get("training")
     attempts = notes(run)

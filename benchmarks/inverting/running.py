@@ -17,8 +17,8 @@ from inverting.arms import keys, recipe
 from inverting.fields import Fields, fields
 from inverting.scoring import score
 from isoscope import training
-from isoscope.diagnostics import agreement
 from isoscope.run import Run
+from isoscope.watching.diagnostics import agreement
 
 MOMENTS = (0.02, 0.06, 0.1, 0.2, 0.4, 0.7, 1.0)
 """Progress u at which content is looked at during training; reports come every ten steps."""

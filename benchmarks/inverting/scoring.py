@@ -10,13 +10,13 @@ import torch
 
 from inverting.fields import Fields
 from inverting.realism import kid, spectral_distance, wasserstein
-from isoscope.diagnostics import agreement
 from isoscope.inference import load
 from isoscope.intensity import Intensity
 from isoscope.metrics import pearson, psnr
 from isoscope.model import Model
 from isoscope.saliency import soft_mask
 from isoscope.volume import Box
+from isoscope.watching.diagnostics import agreement
 
 INVERTED, CORRECT = -0.3, 0.3
 """Mean Pearson correlation to the truth below and above which a run counts as such; FAILED in between."""

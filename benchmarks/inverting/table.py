@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,19 +9,17 @@ import numpy as np
 
 from inverting.arms import ARMS
 
-_Z = 1.959964
-
 Outcome = dict[str, Any]
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
     """95 % interval of a rate (Wilson 1927)."""
+    from scipy.stats import binomtest
+
     if not total:
         return 0.0, 1.0
-    p, z = count / total, _Z
-    centre, spread = p + z * z / (2 * total), z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
-    low, high = (centre - spread) / (1 + z * z / total), (centre + spread) / (1 + z * z / total)
-    return max(0.0, low), min(1.0, high)
+    interval = binomtest(count, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def fisher(more: int, of_more: int, fewer: int, of_fewer: int) -> float:
@@ -51,9 +48,10 @@ def _mean(runs: Sequence[Outcome], key: str, verdict: str = "") -> float | None:
 
 def _told_apart(runs: Sequence[Outcome], key: str) -> float | None:
     """How well a measure ranks inverted above correct runs, 0.5 by chance (area under the ROC curve)."""
+    from scipy.stats import mannwhitneyu
+
     bad, good = ([r[key] for r in runs if r["verdict"] == v and r[key] is not None] for v in ("INVERTED", "CORRECT"))
-    pairs = [(x > y) + 0.5 * (x == y) for x in bad for y in good]
-    return float(np.mean(pairs)) if pairs else None
+    return float(mannwhitneyu(bad, good).statistic) / (len(bad) * len(good)) if bad and good else None
 
 
 def _decided(runs: Sequence[Outcome]) -> list[float]:

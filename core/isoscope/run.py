@@ -24,9 +24,9 @@ from isoscope.recipe import Recipe
 from isoscope.supply import supply
 from isoscope.survey import survey
 from isoscope.terms import Terms
-from isoscope.vigil import Vigil
 from isoscope.volume import Volume
-from isoscope.witness import Witness
+from isoscope.watching.vigil import Vigil
+from isoscope.watching.witness import Witness
 
 __all__ = ["Run"]
 

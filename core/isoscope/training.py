@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from isoscope import checkpoint, origin, restarting
+from isoscope import checkpoint, origin
 from isoscope.durable import write_text
 from isoscope.errors import DataError, Interrupted
 from isoscope.inheriting import inherit
@@ -18,7 +18,8 @@ from isoscope.recipe import Recipe
 from isoscope.run import Run
 from isoscope.sampling import prefetched
 from isoscope.volume import Volume
-from isoscope.watchdog import Inversion
+from isoscope.watching import restarting
+from isoscope.watching.watchdog import Inversion
 
 __all__ = ["Progress", "check_folder", "train"]
 

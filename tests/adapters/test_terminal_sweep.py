@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from isoscope.sources import open_one
 from isoscope.writing.whole import write_whole
-from isoscope_terminal.learning import learning_notes, learning_rows, panels
 from isoscope_terminal.plotting import Level, Panel, Series, plot, ticks
+from isoscope_terminal.sweep_table import learning_notes, learning_rows, panels
 
 TINY = {
     "training.patch": 24, "training.batch": 1, "training.calibration": 2, "method.forward.width": 2,

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from isoscope import training, watchdog
-from isoscope.diagnostics import Agreement
-from isoscope.witness import Look, Witness
+from isoscope import training
+from isoscope.watching import watchdog
+from isoscope.watching.diagnostics import Agreement
+from isoscope.watching.witness import Look, Witness
 from isoscope.writing.whole import write_whole
 
 TINY = [

@@ -3,9 +3,9 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from isoscope.diagnostics import Agreement, agreement, kappa, rank_correlation
 from isoscope.domain import Domain
 from isoscope.saliency import smooth
+from isoscope.watching.diagnostics import Agreement, agreement, kappa, rank_correlation
 
 SIGNS = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
 

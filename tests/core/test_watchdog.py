@@ -5,15 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from isoscope import model, restarting, training, watchdog
-from isoscope.diagnostics import Agreement
+from isoscope import model, training
 from isoscope.domain import Domain
 from isoscope.errors import Interrupted, TrainingError
 from isoscope.overrides import read
 from isoscope.run import Run
 from isoscope.saliency import smooth
-from isoscope.watchdog import Inversion, Kept, Watchdog
-from isoscope.witness import Look, Witness
+from isoscope.watching import restarting, watchdog
+from isoscope.watching.diagnostics import Agreement
+from isoscope.watching.watchdog import Inversion, Kept, Watchdog
+from isoscope.watching.witness import Look, Witness
 
 GOOD, BAD = Agreement(0.9, 0.8), Agreement(-0.9, -0.8)
 NAN = float("nan")

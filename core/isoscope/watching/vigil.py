@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from isoscope.history import HistoryFile
-from isoscope.watchdog import Inversion, Kept, Watchdog
-from isoscope.witness import Look, Witness
+from isoscope.watching.watchdog import Inversion, Kept, Watchdog
+from isoscope.watching.witness import Look, Witness
 
 if TYPE_CHECKING:
     from isoscope.recipe import Training

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,11 @@ from isoscope_terminal.progress import Live, training_line
 from isoscope_terminal.readers import Reading
 
 if TYPE_CHECKING:
-    from isoscope.comparison import ImageSets
+    from isoscope.baselines import Baseline
+    from isoscope.comparison import Entrant, ImageSets
     from isoscope.training import Progress
 
-__all__ = ["SETS", "Shown", "check_folder", "offers_said", "opened"]
+__all__ = ["SETS", "Shown", "check_folder", "offered", "offers_said", "opened", "reads_grey"]
 
 SETS = ("source", "target", "test_source", "test_truth", "pairs_source", "pairs_target")
 """The sets of images, as their options are called."""
@@ -47,6 +48,19 @@ def opened(places: Mapping[str, str | None], reading: Reading) -> ImageSets:
     sets = ImageSets(**found, pairs=pairs)
     sets.check()
     return sets
+
+
+def reads_grey(entrants: Sequence[Entrant]) -> bool:
+    """Whether baselines read RGB as luminance: what they read is what the models read."""
+    return any(entrant.recipe.source.grey for entrant in entrants)
+
+
+def offered(sets: ImageSets, entrants: Sequence[Entrant]) -> dict[str, Callable[[], Baseline]]:
+    """The filters and tables that fit these images."""
+    from isoscope.baselines import offers
+
+    planes = entrants[0].recipe.output.planes
+    return offers(sets.source, sets.target, sets.pairs, grey=reads_grey(entrants), planes=planes)
 
 
 def offers_said(names: Iterable[str], sets: ImageSets) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from isoscope.errors import TrainingError
-from isoscope.witness import Look
+from isoscope.watching.witness import Look
 
 __all__ = ["Inversion", "Kept", "Watchdog"]
 

@@ -12,7 +12,7 @@ from isoscope.recipe import Recipe, parse
 
 if TYPE_CHECKING:
     from isoscope.run import Run
-    from isoscope.watchdog import Inversion
+    from isoscope.watching.watchdog import Inversion
 
 __all__ = ["as_restarted", "forget", "next_recipe", "notes", "spent"]
 

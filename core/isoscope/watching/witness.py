@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from isoscope.device import exact
-from isoscope.diagnostics import Agreement, agreement
 from isoscope.domain import Domain
 from isoscope.quantity import described
 from isoscope.saliency import smooth
+from isoscope.watching.diagnostics import Agreement, agreement
 
 __all__ = ["Criterion", "Look", "Witness"]
 

@@ -72,15 +72,9 @@ def _evidence(x: Tensor, domain: Domain) -> Tensor:
 
 def rank_correlation(x: NDArray[Any], y: NDArray[Any]) -> float:
     """Spearman's rank correlation, equal values sharing their mean rank; NaN where either is constant."""
-    one, other = _ranks(x), _ranks(y)
-    spread = float(one.std() * other.std())
-    return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread else float("nan")
+    from scipy.stats import spearmanr
 
-
-def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return ranks
+    return float(spearmanr(x, y).statistic) if np.ptp(x) and np.ptp(y) else float("nan")
 
 
 def kappa(x: NDArray[np.bool_], y: NDArray[np.bool_]) -> float:
