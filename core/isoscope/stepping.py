@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from isoscope.cycle import Cycle
 from isoscope.errors import RecipeError
 from isoscope.schedule import rate as relative_rate
 from isoscope.schedule import weight
 from isoscope.terms import Terms
 
-__all__ = ["adam", "check_judge", "check_patch", "descend", "judged"]
+__all__ = ["adam", "alternate", "check_judge", "check_patch", "descend", "fit"]
 
 
 def check_patch(networks: Iterable[nn.Module], patch: tuple[int, int]) -> None:
@@ -62,18 +63,47 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float, u: floa
     optimiser.step()
 
 
-def judged(terms: Terms, u: float, real: Tensor, fake: Tensor) -> Tensor:
-    """What a discriminator minimises, from its raw scores of real and of pooled fake images, [N, 1, h, w].
+def fit(network: nn.Module, inputs: Tensor, outputs: Tensor) -> None:
+    """Let a generator that estimates something from unpaired patches [N, C, H, W] of both its domains do so."""
+    if hasattr(network, "fit"):
+        cast("Any", network).fit(inputs, outputs)
+
+
+def alternate(
+    terms: Terms, cycle: Cycle, judges: nn.ModuleDict, pools: nn.ModuleDict, update: Callable[[str, Tensor], None]
+) -> dict[str, Tensor]:
+    """One step of the generators against discriminators that stay still, then one of the discriminators.
 
     Args:
-        terms: whose adversarial ones count, each by its weight.
-        u: progress in [0, 1).
-        real: scores.
-        fake: scores.
+        terms: what the generators minimise.
+        cycle: the images of the step.
+        judges: discriminators by the side whose images they judge, "a" or "b".
+        pools: past fakes for each of them.
+        update: takes "generators" or "discriminators", and their loss.
+
+    Returns:
+        The terms, and the discriminators' loss, detached, by name.
     """
-    loss = torch.zeros((), device=real.device)
+    judges.requires_grad_(False)
+    total, parts = terms(cycle)
+    update("generators", total)
+    judges.requires_grad_(True)
+    if judges:
+        loss = sum(
+            (_judged(terms, cycle, judges[side], pools[side], side) for side in judges), cycle.real_a.new_zeros(())
+        )
+        update("discriminators", loss)
+        parts["discriminators"] = loss.detach()
+    return parts
+
+
+def _judged(terms: Terms, cycle: Cycle, judge: nn.Module, pool: nn.Module, side: str) -> Tensor:
+    """What one discriminator minimises: one call on real and pooled fake images together, terms by their weights."""
+    real, fake = (getattr(cycle, f"{kind}_{side}") for kind in ("real", "fake"))
+    scores = judge(torch.cat([real, pool(fake.detach())])).float().split([len(real), len(fake)])
+    loss: Tensor = real.new_zeros(())
     for label, term in terms.adversarial():
         declared = terms.terms[label]
-        w = weight(u, declared.schedule, declared.speed, declared.floor)
-        loss = loss + w * term.discriminator(real, fake)
+        w = weight(cycle.u, declared.schedule, declared.speed, declared.floor)
+        loss = loss + w * term.discriminator(*scores)
     return loss

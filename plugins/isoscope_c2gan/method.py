@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import torch
 from pydantic import Field
@@ -13,7 +14,7 @@ from isoscope import kinds
 from isoscope.cycle import Cycle, Side
 from isoscope.parameters import Component, Kind, build
 from isoscope.pool import ImagePool
-from isoscope.stepping import adam, check_judge, check_patch, descend, judged
+from isoscope.stepping import adam, alternate, check_judge, check_patch, descend, fit
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -74,8 +75,7 @@ class C2GAN(nn.Module):
         """Let generators that estimate something from the two sets do so."""
         pairs = ((self.forward_net, patches_a, patches_b), (self.backward_net, patches_b, patches_a))
         for network, inputs, outputs in pairs:
-            if hasattr(network, "fit"):
-                cast("Any", network).fit(inputs, outputs)
+            fit(network, inputs, outputs)
 
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Adam for the generators, Adam for the discriminators."""
@@ -99,25 +99,8 @@ class C2GAN(nn.Module):
             real_a, real_b, self.forward_net, self.backward_net, source=self.source, target=self.target, u=u,
             discriminators=judges, perturb=self._perturb,
         )  # fmt: skip
-        self.discriminators.requires_grad_(False)
-        total, parts = self.terms(cycle)
-        self._update("generators", total, u)
-        self.discriminators.requires_grad_(True)
-        if judges:
-            loss = self._judge(cycle, judges)
-            self._update("discriminators", loss, u)
-            parts["discriminators"] = loss.detach()
-        return parts
-
-    def _judge(self, cycle: Cycle, judges: dict[Side, nn.Module]) -> Tensor:
-        """The discriminators' loss: one call each on real and pooled fake images together."""
-        loss = torch.zeros((), device=cycle.real_a.device)
-        pairs = {"a": (cycle.real_a, cycle.fake_a), "b": (cycle.real_b, cycle.fake_b)}
-        for side, judge in judges.items():
-            real, fake = pairs[side]
-            scores = judge(torch.cat([real, self.pools[side](fake.detach())])).float()
-            loss = loss + judged(self.terms, cycle.u, *scores.split([len(real), len(fake)]))
-        return loss
+        update = partial(self._update, u=u)
+        return alternate(self.terms, cycle, self.discriminators, self.pools, update)
 
 
 def c2gan(

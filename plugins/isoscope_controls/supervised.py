@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import torch
@@ -14,11 +13,11 @@ from isoscope import kinds
 from isoscope.cycle import Cycle
 from isoscope.errors import RecipeError
 from isoscope.parameters import Component, Kind, build
-from isoscope.stepping import adam, check_patch, descend
+from isoscope.stepping import check_patch
+from isoscope_controls.one_way import OneWay
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
-    from isoscope.kinds import Direction
     from isoscope.terms import Terms
 
 __all__ = ["Estimate", "Supervised", "supervised"]
@@ -61,32 +60,27 @@ def _doubled(domain: Domain) -> Domain:
     return domain.model_copy(update={"channels": 2 * domain.channels, "limits": 2 * domain.limits})
 
 
-class Supervised(nn.Module):
+class Supervised(OneWay):
     """The forward generator alone, learning from pairs."""
 
-    directions: tuple[Direction, ...] = ("a2b",)
     pairing: Literal["independent", "matched"] = "matched"
 
     def __init__(
         self, source: Domain, target: Domain, terms: Terms, patch: tuple[int, int], *,
         forward: Component, rate: float, betas: tuple[float, float], knee: float,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.source, self.target, self.terms, self.rate, self.knee = source, target, terms, rate, knee
+        super().__init__(source, target, terms, rate, knee)
         self._check_terms()
         self.forward_net = self._generator(forward)
         check_patch((self.forward_net,), patch)
         terms.meet({"a2b": self.forward_net}, source, target)
-        made = adam([*self.forward_net.parameters(), *terms.parameters()], rate, betas)
-        if made is None:
-            raise RecipeError(f"generator {forward.name} has nothing to learn; set method.forward=unet or another")
-        self._optimisers = {"generators": made}
+        self._learning({"generators": [*self.forward_net.parameters(), *terms.parameters()]}, betas)
 
     def _check_terms(self) -> None:
-        playing = [label for label, _ in self.terms.adversarial() if self.terms.terms[label].weight]
+        playing = next((label for label, _ in self.terms.adversarial()), None)
         if playing:
             raise RecipeError(
-                f"got losses.{playing[0]} for method supervised, which has no discriminators; expected losses that "
+                f"got losses.{playing} for method supervised, which has no discriminators; expected losses that "
                 f"compare with the truth; leave it out, and use l1 or laplace"
             )
 
@@ -97,32 +91,15 @@ class Supervised(nn.Module):
             return Estimate(network, self.target.channels)
         return cast("nn.Module", build(kinds.generators, forward, self.source, self.target))
 
-    def prepare(self, patches_a: Tensor, patches_b: Tensor) -> None:
-        """Let a generator estimate what it can, and losses refuse what they cannot use before anything is written."""
-        if hasattr(self.forward_net, "fit"):
-            cast("Any", self.forward_net).fit(patches_a, patches_b)
-        with torch.no_grad():
-            self.terms(self._cycle(patches_a[:1], patches_b[:1], 0.0))
-
     def _cycle(self, real_a: Tensor, real_b: Tensor, u: float) -> Cycle:
         return Cycle(
             real_a, real_b, self.forward_net, None, source=self.source, target=self.target, u=u, matched=True
         )  # fmt: skip
 
-    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Adam for the generator."""
-        return self._optimisers
-
-    def generator(self, direction: Direction) -> nn.Module:
-        """G, whichever direction is asked for: it is the only one."""
-        if direction != "a2b":
-            raise RecipeError("method supervised learns a2b only; ask for that")
-        return self.forward_net
-
     def step(self, real_a: Tensor, real_b: Tensor, u: float) -> dict[str, Tensor]:
         """One step on a batch of pairs; the terms, detached, by name."""
         total, parts = self.terms(self._cycle(real_a, real_b, u))
-        descend(self._optimisers["generators"], total, self.rate, u, self.knee)
+        self._update("generators", total, u)
         return parts
 
 

@@ -41,6 +41,11 @@ class Tally:
     clipped: int = 0
     skipped: int = 0
 
+    @property
+    def clipped_fraction(self) -> float | None:
+        """Of the pixels; None where shards were there already, of which nobody knows."""
+        return self.clipped / self.pixels if self.pixels and not self.skipped else None
+
 
 def computed(plan: Plan, job: Job, model: Model, frames: Frames) -> NDArray[Any]:
     """The grey values of one shard, float32 [C, h, w], not yet rounded. Reads only the plan and the input."""

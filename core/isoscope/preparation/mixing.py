@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,6 @@ class StainMixing:
         self._numbers = [stain_of(volume, method) for volume in volumes]
         self._white = [white_of(volume) for volume in volumes]
         self._known = [n for n, numbers in enumerate(self._numbers) if numbers is not None]
-        self._moves: dict[tuple[int, int], Callable[[NDArray[Any]], NDArray[np.float64]]] = {}
 
     def __call__(self, values: NDArray[Any], volume: int, key: Sequence[int]) -> NDArray[Any]:
         """A patch [3, H, W] in grey values, of the volume with that number; what is drawn is a function of `key`."""
@@ -48,8 +47,6 @@ class StainMixing:
         other = self._numbers[chosen]
         if chosen == volume or other is None:
             return values
-        if (volume, chosen) not in self._moves:
-            self._moves[volume, chosen] = moved(self._method, own, other)
         white = self._white[volume]
-        made = self._moves[volume, chosen](np.moveaxis(values, 0, -1) / white) * white
+        made = moved(self._method, own, other)(np.moveaxis(values, 0, -1) / white) * white
         return np.moveaxis(made, -1, 0).astype(np.float32)
