@@ -8,9 +8,13 @@ from torch.nn import functional as F
 
 from isoscope.saliency import smooth
 
-__all__ = ["deviation", "noise_of", "spread_of"]
+__all__ = ["deviation", "noise_of", "skewness_of", "spread_of"]
 
 _BINS = 16
+_FAR = 4.0
+"""Deviations beyond which a residual is content. Nearer cuts lose the long tail that few photons give to noise."""
+_CUBED = 6.0
+"""One over the sum of the cubes of the filter's weights: what it leaves of a third central moment is so much less."""
 _MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
 
@@ -29,10 +33,22 @@ def deviation(images: Tensor) -> Tensor:
     return _residual(images)[0].abs().flatten(1).median(1).values * _MAD
 
 
+def _binned(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variance and third central moment of the noise of one channel [N, 1, H, W] in bins of the local mean."""
+    residual, mean = (t.flatten() for t in _residual(images))
+    order = mean.argsort()
+    moments = torch.stack([_moments(r) for r in residual[order].chunk(_BINS)], 1)
+    return torch.stack([m.mean() for m in mean[order].chunk(_BINS)]), *moments
+
+
+def _moments(residual: Tensor) -> Tensor:
+    """Variance and third central moment of white noise whose residuals these are; edges are cut off as outliers."""
+    near = residual[residual.abs() <= _FAR * _MAD * residual.abs().median()]
+    return torch.stack([near.square().mean(), _CUBED * near.pow(3).mean()])
+
+
 def noise_of(images: Tensor) -> tuple[Tensor, Tensor]:
     """Fit variance = c0 + c1 * mean to the noise of one channel.
-
-    Medians within bins of the local mean are blind to the edges that the filter leaves.
 
     Args:
         images: [N, 1, H, W].
@@ -40,15 +56,20 @@ def noise_of(images: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         c0 and c1, scalars; c1 is not negative, and the variance is positive over the range of means seen.
     """
-    residual, mean = (t.flatten() for t in _residual(images))
-    residual = residual.abs()
-    order = mean.argsort()
-    variances = torch.stack([(r.median() * _MAD) ** 2 for r in residual[order].chunk(_BINS)])
-    means = torch.stack([m.mean() for m in mean[order].chunk(_BINS)])
+    means, variances, _ = _binned(images)
     centred = means - means.mean()
     c1 = ((centred * variances).sum() / centred.square().sum().clamp_min(1e-12)).clamp_min(0)
     c0 = variances.mean() - c1 * means.mean()
     return torch.maximum(c0, 1e-8 - c1 * means.min()), c1
+
+
+def skewness_of(images: Tensor, c1: Tensor) -> Tensor:
+    """How lopsided the noise is: its third central moment over c1 times its variance, the median over grey levels.
+
+    0 for Gaussian noise, 1 for photons that are counted, 1.5 after the gain of an EMCCD; a scalar, not negative.
+    """
+    _, variances, thirds = _binned(images)
+    return (thirds / (c1 * variances).clamp_min(1e-12)).median().clamp_min(0)
 
 
 def spread_of(images: Tensor, c0: Tensor, c1: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from isoscope.noise import deviation, noise_of, spread_of
+from isoscope.noise import deviation, noise_of, skewness_of, spread_of
 from isoscope.saliency import smooth
 
 
@@ -30,3 +30,25 @@ def test_the_deviation_of_one_image_is_that_of_its_noise(sigma):
     images = noisy(sigma**2, 0.0)
     assert deviation(images).shape == (24,)
     assert float(deviation(images).mean()) == pytest.approx(sigma, rel=0.1)
+
+
+def counted(photons, gain=0.02, seed=0):
+    """Counts of so many expected photons, [48, 1, 128, 128], as values from about -1."""
+    g = torch.Generator().manual_seed(seed)
+    light = photons * (1 + 0.8 * (smooth(torch.randn(48, 1, 128, 128, generator=g), 6.0) * 12).tanh())
+    return gain * torch.poisson(light, generator=g) - 1
+
+
+@pytest.mark.parametrize("photons", [3.0, 20.0])
+def test_few_photons_are_told_by_the_lopsidedness_of_their_noise(photons):
+    images = counted(photons)
+    c0, c1 = noise_of(images)
+    assert float(c1) == pytest.approx(0.02, rel=0.1)
+    assert float(c0 + c1 * -1) == pytest.approx(0, abs=0.1 * 0.02**2 * photons)
+    # bins are taken by means of noisy values, which ties a little of the tail to the bin: 0.8 of what is true
+    assert float(skewness_of(images, c1)) == pytest.approx(0.8, abs=0.15)
+
+
+def test_gaussian_noise_is_even():
+    images = noisy()
+    assert float(skewness_of(images, noise_of(images)[1])) < 0.3

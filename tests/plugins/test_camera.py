@@ -72,6 +72,33 @@ def test_its_noise_has_the_measured_variance():
     assert float(made.var()) == pytest.approx(variance, rel=0.15)
 
 
+def counted(clean, per_photon, seed=9):
+    """What a camera that counts photons makes of grey values, full at the upper limit."""
+    g = torch.Generator().manual_seed(seed)
+    return OFFSET + per_photon * torch.poisson(GAIN * clean / per_photon, generator=g)
+
+
+@pytest.mark.parametrize("per_photon", [10.0, 40.0])
+def test_noise_of_few_photons_is_as_lopsided_as_theirs(per_photon):
+    network = camera(CLEAN, NOISY)
+    found = fitted(network, fields(0, 96), counted(fields(1, 96), per_photon))
+    assert found["skewness"] == pytest.approx(1, abs=0.35)
+    assert found["shot_noise"] == pytest.approx(per_photon, rel=0.15)
+    level = Intensity(CLEAN.limits).normalise(torch.full((32, 1, 64, 64), 200.0))
+    network.get_buffer("highest")[:] = math.inf
+    made = Intensity(NOISY.limits).grey_values(network.train()(level).detach()).flatten()
+    expected = (per_photon / (GAIN * 200)) ** 0.5
+    assert float(((made - made.mean()) / made.std()).pow(3).mean()) == pytest.approx(expected, rel=0.35)
+
+
+def test_nothing_leaves_the_range_of_the_noisy_images():
+    network, full = camera(CLEAN, NOISY), 200.0
+    fitted(network, fields(0), photographed(fields(1)).clamp(120, full))
+    made = Intensity(NOISY.limits).grey_values(network.train()(Intensity(CLEAN.limits).normalise(fields(2))).detach())
+    assert float(made.max()) == pytest.approx(full, rel=1e-4)
+    assert float(made.min()) >= 120 - 1e-2
+
+
 def test_what_it_says_is_what_it_does():
     network, found = measured()
     made = network.eval()(Intensity(CLEAN.limits).normalise(torch.full((1, 1, 4, 4), 300.0)))
@@ -145,7 +172,7 @@ def trained(make_method, name, steps=3, **parameters):
     method = make_method(
         example_domain(), target, None, 32, rate=1.0, backward={"name": name, "learn": True, **parameters}
     )
-    before = {k: v.clone() for k, v in method.backward_net.state_dict().items()}
+    before = {k: v.detach().clone() for k, v in method.backward_net.named_parameters()}
     for step in range(steps):
         a, b = (torch.rand(2, d.channels, 32, 32) * 1.8 - 0.9 for d in (example_domain(), target))
         method.step(a, b, step / steps)
@@ -155,7 +182,8 @@ def trained(make_method, name, steps=3, **parameters):
 @pytest.mark.parametrize("name", ["camera", "psf", "luminance"])
 def test_c2gan_moves_every_parameter_and_leaves_it_physical(name, make_method):
     method, before = trained(make_method, name)
-    after = method.backward_net.state_dict()
+    after = dict(method.backward_net.named_parameters())
+    assert before
     assert all(not torch.equal(before[k], after[k]) for k in before)
     found = method.backward_net.describe()
     assert all(math.isfinite(v) for q in found.values() for v in q.values)
