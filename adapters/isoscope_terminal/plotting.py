@@ -1,26 +1,23 @@
-"""Curves over a logarithmic axis as a PNG, drawn without a plotting library."""
+"""Curves over a logarithmic axis as a PNG."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["Level", "Panel", "Series", "plot", "ticks"]
+__all__ = ["Level", "Panel", "Series", "figure", "plot"]
 
-_WIDTH, _HEIGHT = 420, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 30, 44
-_LINE, _TEXT, _DOT = 18, 13, 4
-_INK, _FAINT = (0, 0, 0), (215, 215, 215)
-_COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Told apart by colour-blind readers too (Okabe & Ito 2008)."""
-
-Corner = tuple[float, float]
+_WIDTH, _HEIGHT, _LINE = 4.2, 3.2, 0.2
+"""Of a panel, and of a line of the legend, in inches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,114 +49,44 @@ class Panel:
     levels: Sequence[Level] = ()
 
 
-def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """About so many round values (1, 2 or 5 times a power of ten apart) within a range."""
-    rough = (high - low) / wanted
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough * (1 - 1e-9))
-    first = math.ceil(low / step - 1e-9)
-    return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-class _Frame:
-    """Where values lie in the picture."""
-
-    def __init__(self, panel: Panel, left: float) -> None:
-        ys = [y for s in panel.series for y in (*s.lows, *s.highs)] + [level.value for level in panel.levels]
-        xs = [x for s in panel.series for x in s.xs]
-        self.left, pad = left + _LEFT, 0.05 * (max(ys) - min(ys)) or 0.5
-        self.low, self.high = min(ys) - pad, max(ys) + pad
-        self.first, self.last = math.log10(min(xs)), math.log10(max(xs))
-
-    def x(self, value: float) -> float:
-        """Pixels from the left; a single place stands in the middle."""
-        span = self.last - self.first
-        part = (math.log10(value) - self.first) / span if span else 0.5
-        return self.left + 8 + part * (_WIDTH - _LEFT - _RIGHT - 16)
-
-    def y(self, value: float) -> float:
-        """Pixels from the top."""
-        return _TOP + (self.high - value) / (self.high - self.low) * (_HEIGHT - _TOP - _BOTTOM)
-
-
 def plot(path: Path, panels: Sequence[Panel]) -> None:
     """Write panels side by side, and below them what the colours mean.
 
     Args:
-        path: a PNG file.
+        path: a PNG file, written whole or not at all.
         panels: at least one, each with a curve that has a value; equal names have equal colours.
     """
-    import numpy as np
-    from PIL import Image, ImageDraw
+    from isoscope.durable import keep
 
-    from isoscope.writing.whole import write_whole
+    made = BytesIO()
+    figure(panels).savefig(made, format="png", metadata={"Software": None})
+    keep(path, made.getvalue())
+
+
+def figure(panels: Sequence[Panel]) -> Figure:
+    """The same before it is written; nothing of matplotlib's global state is touched."""
+    from matplotlib.figure import Figure
 
     names = list(dict.fromkeys([s.name for p in panels for s in p.series] + [v.name for p in panels for v in p.levels]))
     colours = {name: _COLOURS[n % len(_COLOURS)] for n, name in enumerate(names)}
-    dashed = {level.name for p in panels for level in p.levels}
-    paper = Image.new("RGB", (_WIDTH * len(panels), _HEIGHT + _LINE * len(names) + 8), "white")
-    pen = ImageDraw.Draw(paper)
-    for n, panel in enumerate(panels):
-        _panel(pen, panel, n * _WIDTH, colours)
-    for n, name in enumerate(names):
-        y = _HEIGHT + n * _LINE
-        _stroke(pen, (_LEFT, y + 9), (_LEFT + 30, y + 9), colours[name], name in dashed)
-        _write(pen, name, (_LEFT + 40, y + 9), "lm")
-    write_whole(path, np.asarray(paper), "YXC")
+    height = _HEIGHT + _LINE * (len(names) + 1)
+    made = Figure((_WIDTH * len(panels), height), dpi=100, layout="constrained")
+    for axes, panel in zip(made.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _draw(axes, panel, colours)
+    known = {h.get_label(): h for axes in made.axes for h in axes.get_legend_handles_labels()[0]}
+    made.legend([known[name] for name in names], names, loc="outside lower left", frameon=False)
+    return made
 
 
-def _panel(pen: ImageDraw, panel: Panel, left: float, colours: dict[str, tuple[int, int, int]]) -> None:
-    frame = _Frame(panel, left)
-    _axes(pen, panel, frame, left)
+def _draw(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
     for level in panel.levels:
-        y = frame.y(level.value)
-        _stroke(pen, (frame.left, y), (left + _WIDTH - _RIGHT, y), colours[level.name], dashed=True)
-    for series in panel.series:
-        _curve(pen, series, frame, colours[series.name])
-
-
-def _axes(pen: ImageDraw, panel: Panel, frame: _Frame, left: float) -> None:
-    right, bottom = left + _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    _write(pen, panel.title, ((frame.left + right) / 2, _TOP / 2), "mm")
-    _write(pen, panel.axis, ((frame.left + right) / 2, _HEIGHT - 10), "mm")
-    marks = ticks(frame.low, frame.high)
-    digits = max(0, -math.floor(math.log10(marks[1] - marks[0]) + 1e-9)) if len(marks) > 1 else 2
-    for value in marks:
-        y = frame.y(value)
-        pen.line([(frame.left, y), (right, y)], fill=_FAINT)
-        _write(pen, f"{value:.{digits}f}", (frame.left - 6, y), "rm")
-    for value in _places(panel, frame):
-        pen.line([(frame.x(value), bottom), (frame.x(value), bottom + 4)], fill=_INK)
-        _write(pen, f"{value:g}", (frame.x(value), bottom + 14), "mm")
-    pen.rectangle([(frame.left, _TOP), (right, bottom)], outline=_INK)
-
-
-def _places(panel: Panel, frame: _Frame) -> Iterator[float]:
-    """The places where curves have values, as far as their labels do not touch."""
-    last = -math.inf
-    for value in sorted({x for s in panel.series for x in s.xs}):
-        if frame.x(value) - last >= 40:
-            last = frame.x(value)
-            yield value
-
-
-def _curve(pen: ImageDraw, s: Series, frame: _Frame, colour: tuple[int, int, int]) -> None:
-    points = [(frame.x(x), frame.y(y)) for x, y in zip(s.xs, s.ys, strict=True)]
-    pen.line(points, fill=colour, width=2)
-    for (x, y), low, high in zip(points, s.lows, s.highs, strict=True):
-        pen.line([(x, frame.y(low)), (x, frame.y(high))], fill=colour)
-        pen.ellipse([(x - _DOT, y - _DOT), (x + _DOT, y + _DOT)], fill=colour)
-
-
-def _stroke(pen: ImageDraw, start: Corner, stop: Corner, colour: tuple[int, int, int], dashed: bool) -> None:
-    if not dashed:
-        pen.line([start, stop], fill=colour, width=2)
-        return
-    for x in range(round(start[0]), round(stop[0]), 8):
-        pen.line([(x, start[1]), (min(x + 4, stop[0]), stop[1])], fill=colour, width=2)
-
-
-def _write(pen: ImageDraw, text: str, at: Corner, anchor: str) -> None:
-    from PIL import ImageFont
-
-    pen.text(at, text, fill=_INK, font=ImageFont.load_default(_TEXT), anchor=anchor)
+        axes.axhline(level.value, color=colours[level.name], linestyle="--", label=level.name)
+    for s in panel.series:
+        ends = [[abs(y - end) for y, end in zip(s.ys, other, strict=True)] for other in (s.lows, s.highs)]
+        axes.errorbar(s.xs, s.ys, yerr=ends, color=colours[s.name], marker="o", label=s.name)
+    places = sorted({x for s in panel.series for x in s.xs})
+    axes.set_xscale("log")
+    axes.set_xticks(places, [f"{x:g}" for x in places])
+    axes.minorticks_off()
+    axes.grid(axis="y", color="0.85")
+    axes.set(title=panel.title, xlabel=panel.axis)

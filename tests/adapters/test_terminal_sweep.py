@@ -5,12 +5,10 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from isoscope.sources import open_one
 from isoscope.writing.whole import write_whole
-from isoscope_terminal.plotting import Level, Panel, Series, plot, ticks
+from isoscope_terminal.plotting import Level, Panel, Series, figure, plot
 from isoscope_terminal.sweep_table import learning_notes, learning_rows, panels
 
 TINY = {
@@ -181,25 +179,27 @@ def test_panels_hold_what_was_scored():
     assert panels(told(curve("ours", [])), False) == []
 
 
-@given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4))
-@settings(max_examples=60, deadline=None)
-def test_ticks_are_few_round_and_inside(low, span):
-    found = ticks(low, low + span)
-    assert 1 <= len(found) <= 7
-    assert all(low - 1e-6 * span <= t <= low + span * (1 + 1e-6) for t in found)
-
-
 def test_a_plot_shows_every_curve_in_its_colour_above_and_its_name_below(tmp_path):
     lines = [Series(name, [100, 1000], [y, y + 1], [y, y], [y + 1, y + 2]) for name, y in (("one", 20), ("two", 25))]
     plot(tmp_path / "p.png", [Panel("PSNR", "patches", lines, [Level("filter", 22)]), Panel("SSIM", "patches", lines)])
     (image,) = open_one(tmp_path / "p.png")
     pixels = np.moveaxis(image.read(type("All", (), {"slices": ...}))[0, :, 0], 0, -1)
-    assert pixels.shape == (320 + 3 * 18 + 8, 840, 3)
+    assert pixels.shape == (400, 840, 3)
     for colour in ((0, 114, 178), (213, 94, 0), (0, 158, 115)):
         found = (pixels == colour).all(-1)
         assert found[:320, :420].any()
         assert found[320:].any()
     assert not (pixels[:320, 420:] == (0, 158, 115)).all(-1).any(), "the second panel has no filter"
+
+
+def test_values_axes_and_intervals_are_those_of_the_series():
+    lines = [Series("one", [100, 400], [20, 25], [19, 23], [22, 26])]
+    (axes,) = figure([Panel("PSNR", "patches", lines)]).axes
+    assert axes.get_xscale() == "log"
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["100", "400"]
+    (bars,) = axes.containers
+    assert bars.lines[0].get_xydata().tolist() == [[100, 20], [400, 25]]
+    assert [s.tolist() for s in bars.lines[2][0].get_segments()] == [[[100, 19], [100, 22]], [[400, 23], [400, 26]]]
 
 
 def test_a_single_point_can_be_plotted(tmp_path):
