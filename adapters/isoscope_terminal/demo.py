@@ -14,7 +14,7 @@ from isoscope_terminal import options
 from isoscope_terminal.checks import compared, say_findings
 from isoscope_terminal.evaluate import number
 from isoscope_terminal.facts import domains_said, preset_reason
-from isoscope_terminal.next_steps import next_steps
+from isoscope_terminal.next_steps import WHITE_ERROR, next_steps
 from isoscope_terminal.progress import Live
 from isoscope_terminal.stopping import stoppable
 from isoscope_terminal.train import run_training
@@ -158,14 +158,14 @@ def _kept(scores: dict[str, dict[str, float]], places: _Places) -> None:
 
 
 def _compared(held_out: Volume, prediction: Volume, truth: Volume, path: Path) -> None:
-    """Input | prediction | truth | overlay, the left half of the image above the right half, on one grey scale."""
-    from isoscope.pictures import overlay, panel, to_display
+    """Input | prediction | truth | error, the left half of the image above the right half, on one grey scale."""
+    from isoscope.pictures import error_map, panel, to_display
     from isoscope.volume import Box
     from isoscope.writing.whole import write_whole
 
     before, made, real = (v.read(Box.whole(v.header.shape)) for v in (held_out, prediction, truth))
     limits = (0.0, 255.0)
-    shown = [to_display(image, limits) for image in (before, made, real)] + [overlay(made, real, limits)]
+    shown = [to_display(image, limits) for image in (before, made, real)] + [error_map(made, real, WHITE_ERROR)]
     middle = shown[0].shape[1] // 2
     rows = [panel([p[:, half] for p in shown]) for half in (slice(None, middle), slice(middle, None))]
     write_whole(path, panel([row.swapaxes(0, 1) for row in rows]).swapaxes(0, 1), "YXC")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-__all__ = ["next_steps"]
+__all__ = ["WHITE_ERROR", "next_steps"]
+
+WHITE_ERROR = 64
+"""Error in grey values from which on the demo's picture is white."""
 
 
 def next_steps(home: Path, task: str) -> str:
@@ -14,7 +17,7 @@ def next_steps(home: Path, task: str) -> str:
         shlex.quote(str(home / name))
         for name in ("run", "source.png", "target.png", "held_out.png", "truth.png", "coloured.png", "by-hand")
     )
-    return f"""look at {home / "comparison.png"}: input | prediction | truth | overlay (prediction magenta, truth green)
+    return f"""look at {home / "comparison.png"}: input | prediction | truth | error (white: {WHITE_ERROR} grey values)
 
 What next, by hand:
   isoscope train --task {task} --source {source} --target {target} --minutes 3 --out {by_hand}

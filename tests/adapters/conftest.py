@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from isoscope.writing.whole import write_whole
 from isoscope_terminal import app
 
 
@@ -59,3 +60,45 @@ def spots():
         return np.clip(image + drawn, 0, 255).astype(np.uint8)
 
     return make
+
+
+TINY = {
+    "training.patch": 24, "training.batch": 1, "training.calibration": 2, "method.forward.width": 2,
+    "method.forward.depth": 1, "method.discriminator.width": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Options that keep patches and networks small enough to train in a second."""
+    return [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
+
+
+@pytest.fixture
+def split(tmp_path, spots):
+    """Folders: noisy, clean, test inputs and truths, noisy images of the clean ones."""
+    for name, seeds, noise in (
+        ("noisy", (0, 1), 15), ("clean", (10, 11), 0), ("test", (20, 21), 15), ("truth", (20, 21), 0),
+        ("pairs-noisy", (10, 11), 15),
+    ):  # fmt: skip
+        for seed in seeds:
+            write_whole(tmp_path / name / f"{seed}.tif", spots(seed, noise))
+    return tmp_path
+
+
+@pytest.fixture
+def contest(split, tiny):
+    """contest(verb, *more): the words of `compare` or `sweep` on that split."""
+
+    def words(verb, *more, recipes=("cpu",), out="out"):
+        sides = {"source": "noisy", "target": "clean", "test-source": "test", "test-truth": "truth"}
+        options = [part for name, folder in sides.items() for part in (f"--{name}", split / folder)]
+        return [verb, *recipes, *options, "--out", split / out, "--task", "denoise", "--steps", "2", *tiny, *more]
+
+    return words
+
+
+@pytest.fixture
+def pairs(split):
+    """The words that give its pairs."""
+    return ["--pairs-source", split / "pairs-noisy", "--pairs-target", split / "clean"]

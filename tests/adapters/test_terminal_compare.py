@@ -12,39 +12,11 @@ from isoscope.writing.whole import write_whole
 from isoscope_terminal.drawing import draw
 from isoscope_terminal.standings import standings
 
-TINY = {
-    "training.patch": 24, "training.batch": 1, "training.calibration": 2, "method.forward.width": 2,
-    "method.forward.depth": 1, "method.discriminator.width": 2,
-}  # fmt: skip
-SETTINGS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
-
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture
-def home(tmp_path, spots):
-    """Folders of a split: noisy, clean, test inputs and truths, pairs."""
-    for name, seeds, noise in (
-        ("noisy", (0, 1), 15), ("clean", (10, 11), 0), ("test", (20, 21), 15), ("truth", (20, 21), 0),
-        ("pairs-noisy", (10, 11), 15),
-    ):  # fmt: skip
-        for seed in seeds:
-            write_whole(tmp_path / name / f"{seed}.tif", spots(seed, noise))
-    return tmp_path
-
-
-def arguments(home, *more, recipes=("cpu",), out="out"):
-    sides = {"source": "noisy", "target": "clean", "test-source": "test", "test-truth": "truth"}
-    options = [part for name, folder in sides.items() for part in (f"--{name}", home / folder)]
-    return ["compare", *recipes, *options, "--out", home / out, "--task", "denoise", "--steps", "2", *SETTINGS, *more]
-
-
-def pairs(home):
-    return ["--pairs-source", home / "pairs-noisy", "--pairs-target", home / "clean"]
-
-
-def test_recipes_and_baselines_stand_in_one_table(isoscope, home):
-    code, out, err = isoscope(*arguments(home, "--baselines", *pairs(home)))
+def test_recipes_and_baselines_stand_in_one_table(isoscope, split, contest, pairs):
+    code, out, err = isoscope(*contest("compare", "--baselines", *pairs))
     assert code == 0
     for told in ("input", "Gaussian", "non-local means", "Richardson-Lucy", "histogram matching", "cpu"):
         assert told in out
@@ -52,27 +24,27 @@ def test_recipes_and_baselines_stand_in_one_table(isoscope, home):
     assert "intervals over 2 images say little" in out
     assert "cpu: task denoise, preset cpu, method c2gan on unpaired images, 2 steps, seed 0" in out
     assert "comparing" in err
-    names = {r["arm"] for r in csv.DictReader((home / "out" / "scores.csv").read_text().splitlines())}
+    names = {r["arm"] for r in csv.DictReader((split / "out" / "scores.csv").read_text().splitlines())}
     assert names == {"input", "Gaussian", "non-local means", "Richardson-Lucy", "histogram matching", "cpu"}
-    assert open_one(home / "out" / "sheet.png")[0].header.rgb
+    assert open_one(split / "out" / "sheet.png")[0].header.rgb
 
 
-def test_json_says_all_and_nothing_is_done_twice(isoscope, home):
-    first = json.loads(isoscope(*arguments(home, "--seeds", "2", "--json"))[1])
-    assert json.loads((home / "out" / "comparison.json").read_text()) == first
+def test_json_says_all_and_nothing_is_done_twice(isoscope, split, contest):
+    first = json.loads(isoscope(*contest("compare", "--seeds", "2", "--json"))[1])
+    assert json.loads((split / "out" / "comparison.json").read_text()) == first
     (arm,) = first["arms"]
     assert [run["seed"] for run in arm["seeds"]] == [0, 1]
     assert [i["name"] for i in arm["seeds"][0]["images"]] == ["20", "21"]
-    weights = {p: p.stat().st_mtime_ns for p in (home / "out" / "arms").rglob("*.safetensors")}
-    again = json.loads(isoscope(*arguments(home, "--seeds", "2", "--json"))[1])
+    weights = {p: p.stat().st_mtime_ns for p in (split / "out" / "arms").rglob("*.safetensors")}
+    again = json.loads(isoscope(*contest("compare", "--seeds", "2", "--json"))[1])
     assert again == first
-    assert {p: p.stat().st_mtime_ns for p in (home / "out" / "arms").rglob("*.safetensors")} == weights
+    assert {p: p.stat().st_mtime_ns for p in (split / "out" / "arms").rglob("*.safetensors")} == weights
 
 
-def test_a_recipe_file_and_a_preset_compete(isoscope, home):
-    recipe = home / "mine.yaml"
+def test_a_recipe_file_and_a_preset_compete(isoscope, split, contest):
+    recipe = split / "mine.yaml"
     recipe.write_text("task: denoise\npreset: cpu\nlosses: {cycle: {weight: 3}}\n")
-    code, out, _ = isoscope(*arguments(home, "--reference", "cpu", "--json", recipes=(recipe, "cpu")))
+    code, out, _ = isoscope(*contest("compare", "--reference", "cpu", "--json", recipes=(recipe, "cpu")))
     document = json.loads(out)
     assert code == 0
     assert [arm["name"] for arm in document["arms"]] == ["mine", "cpu"]
@@ -92,19 +64,19 @@ def test_a_recipe_file_and_a_preset_compete(isoscope, home):
         (["--minutes", "3"], ("cpu",), "both --steps and --minutes"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(refused, home, monkeypatch, more, recipes, said):
-    monkeypatch.chdir(home)
-    (home / "input.yaml").write_text("task: denoise\npreset: cpu\n")
-    assert said in refused(*arguments(home, *more, recipes=recipes))
+def test_what_cannot_be_compared_is_refused(refused, split, monkeypatch, more, recipes, said, contest):
+    monkeypatch.chdir(split)
+    (split / "input.yaml").write_text("task: denoise\npreset: cpu\n")
+    assert said in refused(*contest("compare", *more, recipes=recipes))
 
 
-def test_a_test_image_that_was_learned_from_is_refused(refused, home, spots):
-    write_whole(home / "clean" / "21.tif", spots(21, 0))
-    assert "21 of --test-truth is 21 of --target too" in refused(*arguments(home))
+def test_a_test_image_that_was_learned_from_is_refused(refused, split, spots, contest):
+    write_whole(split / "clean" / "21.tif", spots(21, 0))
+    assert "21 of --test-truth is 21 of --target too" in refused(*contest("compare"))
 
 
-def test_a_folder_that_is_no_comparison_is_left_alone(refused, home):
-    assert "is no comparison" in refused(*arguments(home, out="clean"))
+def test_a_folder_that_is_no_comparison_is_left_alone(refused, contest):
+    assert "is no comparison" in refused(*contest("compare", out="clean"))
 
 
 # --- the table and the sheet

@@ -11,61 +11,34 @@ from isoscope.writing.whole import write_whole
 from isoscope_terminal.plotting import Level, Panel, Series, figure, plot
 from isoscope_terminal.sweep_table import learning_notes, learning_rows, panels
 
-TINY = {
-    "training.patch": 24, "training.batch": 1, "training.calibration": 2, "method.forward.width": 2,
-    "method.forward.depth": 1, "method.discriminator.width": 2,
-}  # fmt: skip
-SETTINGS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
-
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture
-def home(tmp_path, spots):
-    """Folders of a split: noisy, clean, test inputs and truths, pairs."""
-    for name, seeds, noise in (
-        ("noisy", (0, 1), 15), ("clean", (10, 11), 0), ("test", (20, 21), 15), ("truth", (20, 21), 0),
-        ("pairs-noisy", (10, 11), 15),
-    ):  # fmt: skip
-        for seed in seeds:
-            write_whole(tmp_path / name / f"{seed}.tif", spots(seed, noise))
-    return tmp_path
-
-
-def arguments(home, *more, recipes=("cpu",)):
-    sides = {"source": "noisy", "target": "clean", "test-source": "test", "test-truth": "truth"}
-    options = [part for name, folder in sides.items() for part in (f"--{name}", home / folder)]
-    words = ["--out", home / "out", "--task", "denoise", "--steps", "2", "--sizes", "3,9", *SETTINGS]
-    return ["sweep", *recipes, *options, *words, *more]
-
-
-def pairs(home):
-    return ["--pairs-source", home / "pairs-noisy", "--pairs-target", home / "clean"]
-
-
-def test_a_sweep_draws_curves_beside_supervised_and_goes_on(isoscope, home):
-    code, out, err = isoscope(*arguments(home, *pairs(home), "--seeds", "2", "--baselines"))
+def test_a_sweep_draws_curves_beside_supervised_and_goes_on(isoscope, split, contest, pairs):
+    code, out, err = isoscope(*contest("sweep", "--sizes", "3,9", *pairs, "--seeds", "2", "--baselines"))
     assert code == 0, err
     assert "supervised: task denoise, preset cpu, method supervised on pairs, 2 steps" in out
     assert "the images hold 2 such patches side by side" in out
     assert "Gaussian" in out
-    rows = list(csv.DictReader((home / "out" / "sweep.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((split / "out" / "sweep.csv").read_text().splitlines()))
     learned = [(r["curve"], r["patches"], r["seed"]) for r in rows if r["patches"]]
     assert learned == [(c, n, s) for c in ("cpu", "supervised") for n in "39" for s in "01"]
-    assert open_one(home / "out" / "sweep.png")[0].header.rgb
-    before = {p: p.stat().st_mtime_ns for p in (home / "out" / "arms").glob("*/run/model/*")}
+    assert open_one(split / "out" / "sweep.png")[0].header.rgb
+    before = {p: p.stat().st_mtime_ns for p in (split / "out" / "arms").glob("*/run/model/*")}
     assert len(before) > 8
-    code, out, err = isoscope(*arguments(home, *pairs(home), "--seeds", "2", "--json"))
+    code, out, err = isoscope(*contest("sweep", "--sizes", "3,9", *pairs, "--seeds", "2", "--json"))
     told = json.loads(out)
     assert [(c["name"], c["method"], [p["patches"] for p in c["points"]]) for c in told["curves"]] == [
         ("cpu", "c2gan", [3, 9]),
         ("supervised", "supervised", [3, 9]),
     ]
-    assert {p: p.stat().st_mtime_ns for p in (home / "out" / "arms").glob("*/run/model/*")} == before
+    assert {p: p.stat().st_mtime_ns for p in (split / "out" / "arms").glob("*/run/model/*")} == before
 
 
-def test_controls_are_recipes_of_a_sweep(isoscope, home):
-    code, out, err = isoscope(*arguments(home, "--seeds", "1", "--json", recipes=("cut", "cyclegan")))
+def test_controls_are_recipes_of_a_sweep(isoscope, contest):
+    code, out, err = isoscope(
+        *contest("sweep", "--sizes", "3,9", "--seeds", "1", "--json", recipes=("cut", "cyclegan"))
+    )
     assert code == 0, err
     assert [c["method"] for c in json.loads(out)["curves"]] == ["cut", "c2gan"]
 
@@ -79,62 +52,68 @@ def test_controls_are_recipes_of_a_sweep(isoscope, home):
         (["--set", "training.patches=none"], "training.patches"),
     ],
 )
-def test_what_makes_no_sweep_is_refused_in_one_line(refused, home, more, said):
-    assert said in refused(*arguments(home, *more))
-    assert not (home / "out").exists()
+def test_what_makes_no_sweep_is_refused_in_one_line(refused, split, more, said, contest):
+    assert said in refused(*contest("sweep", "--sizes", "3,9", *more))
+    assert not (split / "out").exists()
 
 
-def test_two_recipes_of_one_name_are_refused(refused, home):
-    assert "two recipes called 'cpu'" in refused(*arguments(home, recipes=("cpu", "cpu")))
+def test_two_recipes_of_one_name_are_refused(refused, contest):
+    assert "two recipes called 'cpu'" in refused(*contest("sweep", "--sizes", "3,9", recipes=("cpu", "cpu")))
 
 
 # --- --method
 
 
-def train(home, *more, source="pairs-noisy"):
-    return [
-        "train", "--task", "denoise", "--preset", "cpu", "--source", home / source, "--target", home / "clean",
-        "--out", home / "run", "--steps", "2", *SETTINGS[:-2], *more,
-    ]  # fmt: skip
+@pytest.fixture
+def train(split, tiny):
+    """train(*more): the words of `train` on the split."""
+
+    def words(*more, source="pairs-noisy"):
+        return [
+            "train", "--task", "denoise", "--preset", "cpu", "--source", split / source, "--target", split / "clean",
+            "--out", split / "run", "--steps", "2", *tiny[:-2], *more,
+        ]  # fmt: skip
+
+    return words
 
 
-def test_supervised_training_predicts_and_resumes(isoscope, home):
-    code, _, err = isoscope(*train(home, "--method", "supervised"))
+def test_supervised_training_predicts_and_resumes(isoscope, split, train):
+    code, _, err = isoscope(*train("--method", "supervised"))
     assert code == 0, err
-    assert isoscope("predict", home / "run", home / "test", "--out", home / "made")[0] == 0
-    assert len(list((home / "made").iterdir())) >= 2
-    code, out, _ = isoscope(*train(home, "--method", "supervised", "--resume", "--json"))
+    assert isoscope("predict", split / "run", split / "test", "--out", split / "made")[0] == 0
+    assert len(list((split / "made").iterdir())) >= 2
+    code, out, _ = isoscope(*train("--method", "supervised", "--resume", "--json"))
     assert code == 0
     assert json.loads(out)["recipe"]["method"]["name"] == "supervised"
 
 
-def test_pairs_that_do_not_match_are_refused_before_anything_is_written(isoscope, home, spots):
-    write_whole(home / "pairs-noisy" / "12.tif", spots(12, 15))
-    code, _, err = isoscope(*train(home, "--method", "supervised"))
+def test_pairs_that_do_not_match_are_refused_before_anything_is_written(isoscope, split, spots, train):
+    write_whole(split / "pairs-noisy" / "12.tif", spots(12, 15))
+    code, _, err = isoscope(*train("--method", "supervised"))
     assert code == 2
     assert "error: got 3 images in the source and 2 in the target; expected pairs" in err
-    assert not (home / "run").exists()
+    assert not (split / "run").exists()
 
 
-def test_an_unknown_method_is_refused(refused, home):
-    assert "did you mean 'supervised'?" in refused(*train(home, "--method", "supervized"))
+def test_an_unknown_method_is_refused(refused, train):
+    assert "did you mean 'supervised'?" in refused(*train("--method", "supervized"))
 
 
-def test_a_recipe_of_another_method_is_not_bent(refused, home):
-    (home / "r.yaml").write_text("task: denoise\nmethod:\n  name: c2gan\n")
-    said = refused("train", home / "r.yaml", *train(home, "--method", "supervised")[1:])
+def test_a_recipe_of_another_method_is_not_bent(refused, split, train):
+    (split / "r.yaml").write_text("task: denoise\nmethod:\n  name: c2gan\n")
+    said = refused("train", split / "r.yaml", *train("--method", "supervised")[1:])
     assert "got --method supervised, but" in said
     assert "was made for method c2gan" in said
 
 
-def test_init_writes_a_recipe_of_the_method_that_trains(isoscope, home):
-    sides = ["--source", home / "pairs-noisy", "--target", home / "clean"]
-    recipe = home / "r.yaml"
+def test_init_writes_a_recipe_of_the_method_that_trains(isoscope, split, tiny):
+    sides = ["--source", split / "pairs-noisy", "--target", split / "clean"]
+    recipe = split / "r.yaml"
     code, _, err = isoscope("init", "denoise", *sides, "--preset", "cpu", "--method", "supervised", "-o", recipe)
     assert code == 0, err
     assert "l1:" in recipe.read_text()
     assert "lsgan" not in recipe.read_text()
-    assert isoscope("train", recipe, *sides, "--out", home / "run", "--steps", "1", *SETTINGS[:-4])[0] == 0
+    assert isoscope("train", recipe, *sides, "--out", split / "run", "--steps", "1", *tiny[:-4])[0] == 0
 
 
 # --- telling
