@@ -237,3 +237,15 @@ def test_cycle_can_ask_for_either_side_alone():
     assert value(weight_a=0.5)[0] == pytest.approx(both - 0.5 * a.abs().mean().item(), rel=1e-6)
     with pytest.raises(RecipeError, match="weight_a"):
         kinds.losses["cycle"](weight_a=0.0, weight_b=0.0)
+
+
+@pytest.mark.parametrize(("error", "best"), [("absolute", 0.0), ("squared", 0.25)])
+def test_the_best_answer_is_the_median_or_the_mean(error, best):
+    """Of three like pixels one is 0.75 and two are 0: what constant has the least loss?"""
+    truth, grey = torch.tensor([0.0, 0.0, 0.75]).expand(1, 1, 3, 3), example_domain()
+
+    def value(answer):
+        cycle = Cycle(truth, truth, lambda x: torch.full_like(x, answer), lambda x: x, source=grey, target=grey)
+        return kinds.losses["cycle"](weight_a=0.0, error_b=error)(cycle).item()
+
+    assert min(torch.linspace(-0.5, 1, 31).tolist(), key=value) == pytest.approx(best, abs=0.01)
