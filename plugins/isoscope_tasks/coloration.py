@@ -27,7 +27,11 @@ def coloration(source: Domain, target: Domain, /) -> Recipe:
         source=DomainRecipe(grey=source.channels == 3, polarity="dark"),
         target=DomainRecipe(polarity="dark"),
         # Grey versions of the colours supervise already: an adversary only adds invented tints (RESULTS.md).
-        losses={"lsgan": Term(weight=0.0)},
+        # Squared, the error of colours that grey values do not tell is least at their mean, not at one of them.
+        losses={
+            "lsgan": Term(weight=0.0),
+            "cycle": Term.model_validate({"weight": 100.0, "error_b": "squared"}),
+        },
         training=Training(stain_mixing="macenko") if target.dtype in ("uint8", "uint16") else Training(),
         method=Component.model_validate(
             {"name": "c2gan", "forward": {"name": "tint"}, "backward": {"name": "luminance"}}
