@@ -54,8 +54,12 @@ def fastcut(base: Keys) -> Keys:
 
 
 def supervised(base: Keys) -> Keys:
-    """L1 on pairs, as CARE (Weigert et al. 2018); a task may say which generator learns."""
-    return {**base, "method": {"name": "supervised", **_carried(base)}, "losses": {"l1": {"weight": 1.0}}}
+    """L1 on pairs, as CARE (Weigert et al. 2018); a task may say which generator learns.
+
+    Nothing competes with another network, as in the task `denoise`: the rate is that one's, not a GAN's.
+    """
+    method = {"name": "supervised", **_carried(base), "rate": 1e-3}
+    return {**base, "method": method, "losses": {"l1": {"weight": 1.0}}}
 
 
 CONTROLS: Mapping[str, Callable[[Keys], Keys]] = {
