@@ -60,7 +60,7 @@ def coloration_sets(fold: int, lists: Path) -> dict[str, str]:
     patients = sorted((DATA / "he_monuseg" / "dev_train").glob("*.tif"))
     a, b, test = (patients[(2 * (fold + k)) % 6 : (2 * (fold + k)) % 6 + 2] for k in range(3))
     lists.mkdir(parents=True, exist_ok=True)
-    parts = {"source": a, "target": b, "test-source": test, "test-truth": test}
+    parts = {"source": a, "target": b, "test-source": test, "test-truth": test, "pairs-source": b, "pairs-target": b}
     return {name: written(lists / f"fold{fold}-{name}.csv", paths) for name, paths in parts.items()}
 
 
@@ -76,7 +76,9 @@ def slide_sets(parts: Path) -> dict[str, str]:
         (parts / name).mkdir(parents=True, exist_ok=True)
         for n, image in enumerate(images):
             tifffile.imwrite(parts / name / f"{n}.tif", image, photometric="rgb")
-    return {name: str(parts / name) for name in found} | {"test-truth": str(parts / "test-source")}
+    places = {name: str(parts / name) for name in found}
+    both = {"pairs-source": places["target"], "pairs-target": places["target"]}
+    return places | {"test-truth": places["test-source"]} | both
 
 
 def written(path: Path, images: Sequence[Path]) -> str:
