@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from isoscope.errors import DataError, nearest
 
 __all__ = [
-    "NORMS", "WINDOW", "affine_fit", "chroma_rmse", "count_objects", "dice", "dtype_range", "iou", "nrmse",
+    "NORMS", "WINDOW", "affine_fit", "chroma_rmse", "connected", "count_objects", "dice", "dtype_range", "iou", "nrmse",
     "object_count_error", "pearson", "psnr", "ssim",
 ]  # fmt: skip
 
@@ -151,16 +151,23 @@ def iou(prediction: Array, truth: Array) -> float:
     return int((p & t).sum()) / union if union else float("nan")
 
 
-def count_objects(labels: Array) -> int:
-    """Number of connected regions of one label > 0 in a plane or z-stack, corners counting as contact.
+def connected(labels: Array) -> tuple[Array, int]:
+    """Connected regions of one label > 0 in a plane or z-stack, numbered from 1, and how many there are.
 
-    Touching objects count as two if their labels differ, as in an instance map; a float image has one label only.
+    Corners count as contact. Touching objects are two if their labels differ, as in an instance map; a float image has
+    one label only.
     """
     from skimage.measure import label
 
     values = np.where(labels > 0, labels, 0).astype(np.int64) if labels.dtype.kind in "iu" else labels > 0
     find: Callable[..., tuple[Array, int]] = label
-    return int(find(values, background=0, return_num=True)[1])
+    regions, count = find(values, background=0, return_num=True)
+    return regions, int(count)
+
+
+def count_objects(labels: Array) -> int:
+    """Number of connected regions of one label > 0 in a plane or z-stack, as `connected` finds them."""
+    return connected(labels)[1]
 
 
 def object_count_error(prediction: Array, truth: Array) -> int:

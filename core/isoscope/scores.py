@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isoscope import metrics
 from isoscope.errors import DataError
+from isoscope.matching import matched_objects
 from isoscope.spectra import power_ratios
 from isoscope.volume import Box, Volume
 
@@ -104,5 +105,12 @@ def _power(fitted: Array, truth: Array) -> tuple[float, float]:
 
 def _overlap(image: Array, truth: Array) -> Scores:
     stacks = [(image[t, c], truth[t, c]) for t in range(truth.shape[0]) for c in range(truth.shape[1])]
-    wrong = sum(metrics.object_count_error(*pair) for pair in stacks)
-    return {"dice": metrics.dice(image, truth), "iou": metrics.iou(image, truth), "object_count_error": wrong}
+    counts = [matched_objects(*pair) for pair in stacks]
+    matched, found, real = (sum(column) for column in zip(*counts, strict=True))
+    return {
+        "dice": metrics.dice(image, truth),
+        "iou": metrics.iou(image, truth),
+        "object_f1": 2 * matched / (found + real) if found + real else float("nan"),
+        "object_count_error": sum(abs(f - r) for _, f, r in counts),
+        "objects": real,
+    }
