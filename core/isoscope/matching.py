@@ -44,6 +44,6 @@ def matched_objects(prediction: Labels, truth: Labels, least: float = LEAST) -> 
 
 
 def object_f1(prediction: Labels, truth: Labels, least: float = LEAST) -> float:
-    """Twice the matched objects over all predicted and all true ones, in [0, 1]; NaN where there is no object at all."""
+    """Twice the matched objects over all predicted and all true ones, in [0, 1]; NaN where there is none at all."""
     matched, found, real = matched_objects(prediction, truth, least)
     return 2 * matched / (found + real) if found + real else float("nan")

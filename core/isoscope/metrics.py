@@ -18,7 +18,7 @@ from isoscope.errors import DataError, nearest
 
 __all__ = [
     "NORMS", "WINDOW", "affine_fit", "chroma_rmse", "connected", "count_objects", "dice", "dtype_range", "iou", "nrmse",
-    "object_count_error", "pearson", "psnr", "ssim",
+    "object_count_error", "pearson", "psnr", "ssim", "ssim_foreground",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -81,6 +81,25 @@ def ssim(prediction: Array, truth: Array, data_range: float, *, black: float = 0
     similarity: Callable[..., float] = partial(structural_similarity, data_range=data_range, **_WANG_2004)
     planes = zip(p.reshape(-1, *p.shape[-2:]) - black, t.reshape(-1, *t.shape[-2:]) - black, strict=True)
     return float(np.mean([similarity(*pair) for pair in planes]))
+
+
+def ssim_foreground(prediction: Array, truth: Array, data_range: float, *, black: float = 0.0) -> float:
+    """`ssim` averaged over the truth's foreground, its pixels above Otsu's threshold: a constant is right elsewhere.
+
+    NaN if a plane is smaller than the window or the truth is constant.
+    """
+    from skimage.filters import threshold_otsu
+    from skimage.metrics import structural_similarity
+
+    p, t = _pair(prediction, truth)
+    if t.ndim < 2 or min(t.shape[-2:]) < WINDOW or not np.ptp(t):
+        return float("nan")
+    similarity: Callable[..., tuple[float, Floats]] = partial(
+        structural_similarity, data_range=data_range, full=True, **_WANG_2004
+    )
+    planes = zip(p.reshape(-1, *p.shape[-2:]) - black, t.reshape(-1, *t.shape[-2:]) - black, strict=True)
+    maps = np.stack([similarity(*pair)[1] for pair in planes]).reshape(t.shape)
+    return float(maps[t > threshold_otsu(t)].mean())  # type: ignore[no-untyped-call]
 
 
 def nrmse(prediction: Array, truth: Array, norm: str = "range") -> float:

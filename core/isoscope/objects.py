@@ -33,20 +33,27 @@ def parted(mask: Plane, height: Plane, dip: float, smallest: int = 0) -> Numbere
         dip: how far one has to go down between two summits for them to be two objects.
         smallest: objects of fewer pixels are left out.
     """
-    from skimage.measure import label
-    from skimage.morphology import h_maxima
     from skimage.segmentation import relabel_sequential, watershed
 
     steps = np.rint(np.where(mask, height, 0) * _FINE).astype(np.int32)
-    summits: Callable[..., Plane] = h_maxima
     flood: Callable[..., Plane] = watershed
     renumber: Callable[..., tuple[Plane, Any, Any]] = relabel_sequential
-    if not steps.any():
-        return np.zeros(mask.shape, np.uint32)
-    numbers: Plane = label(summits(steps, max(1, round(dip * _FINE))))  # type: ignore[no-untyped-call]
-    objects = flood(-steps, numbers, mask=mask)
+    objects = flood(-steps, _summits(steps, max(1, round(dip * _FINE))), mask=mask)
     small = np.bincount(objects.ravel()) < smallest
     return renumber(np.where(small[objects], 0, objects))[0].astype(np.uint32)
+
+
+def _summits(steps: Plane, dip: int) -> Plane:
+    """The summits of a height map, numbered; those with a shallower dip between them are one, equally high or not."""
+    from skimage.measure import label
+    from skimage.morphology import local_maxima, reconstruction
+
+    # around the image lies ground, so that what fills it is a summit too
+    ground = np.pad(steps, 1)
+    raised: Callable[..., Plane] = reconstruction
+    highest: Callable[..., Plane] = local_maxima
+    numbers: Plane = label(highest(raised(ground - dip, ground)))  # type: ignore[no-untyped-call]
+    return numbers[1:-1, 1:-1]
 
 
 def by_depth(depth: Plane, *, threshold: float = 0.5, dip: float = 1.0, smallest: int = 16) -> Numbered:

@@ -15,17 +15,16 @@ def segment(source: Domain, target: Domain, /) -> Recipe:
     """Find objects: learn from images and from label images or masks of other fields.
 
     Labels are read as the depth of each pixel in its object, so that touching objects have a seam between them; the
-    output is such a map in pixels, and `isoscope labels` turns it into objects. The way back is optics and a camera
-    that see the depth as brightness, measured on the two sets; where objects are neither brighter nor darker than what
-    is around them, and where A has several channels, it is a free network.
+    output is such a map in pixels, and `isoscope labels` turns it into objects. Where objects are bright the way back
+    is their fluorescence seen by optics and a camera, measured on the two sets; else it is a free network.
     """
     if target.channels != 1:
         raise DataError(
             f"segment needs label images of one channel, got {target.channels}; choose it with --target-channels"
         )
-    # content that shows as texture or outline, or in several channels, is not made by blurring a mask
-    known = source.channels == 1 and source.polarity != 0
-    backward = {"backward": {"name": "psf"}, "noise": 0.0} if known else {}
+    # what shows as texture, as an outline or in colours is not made by lighting a mask up
+    known = source.channels == 1 and source.polarity == 1
+    backward = {"backward": {"name": "fluorescence"}, "noise": 0.0} if known else {}
     losses = {"lsgan": Term(weight=0.0), "cycle": Term.model_validate({"weight": 10.0, "weight_a": 0.0})}
     return Recipe(
         # above the outline's half: what counts as content in a mask does not depend on how deep objects are

@@ -18,8 +18,8 @@ __all__ = ["DepthVolume", "depth_of"]
 def depth_of(labels: NDArray[Any], most: float) -> NDArray[np.float32]:
     """Depth of each pixel of a plane [H, W] in its object, in pixels; 0 is background.
 
-    1 on the object's outline, then growing with the distance from it up to `most`. Pixels of another label, and corners,
-    are outside; the image's edge is no outline, as objects go on beyond it.
+    1 on the object's outline, then growing with the distance from it up to `most`. Pixels of another label are outside;
+    the image's edge is no outline, as objects go on beyond it.
     """
     from scipy.ndimage import distance_transform_edt
     from skimage.segmentation import find_boundaries
@@ -46,7 +46,8 @@ class DepthVolume:
         header = volume.header
         if header.shape[1] != 1:
             raise DataError(
-                f"{header.name} has {header.shape[1]} channels; expected one of labels; choose it with --target-channels"
+                f"{header.name} has {header.shape[1]} channels; expected one, of labels; "
+                f"choose it with --target-channels"
             )
         self._volume, self._most = volume, most
         self._header = replace(header, dtype=np.dtype(np.float32))
