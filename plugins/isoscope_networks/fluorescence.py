@@ -25,6 +25,7 @@ _FINE, _COARSE = 1.0, 4.0
 """Sigmas in pixels between which texture lies: finer is noise, coarser is the brightness of objects."""
 _SHARP, _LARGEST = 0.05, 4.0
 """Sigmas in pixels that a blur can have."""
+_ROUNDS = 3
 _MAD = 1.4826
 _LEAST = 1e-3
 
@@ -68,21 +69,42 @@ class Fluorescence(nn.Module):
             observed: patches [M, 1, H, W] of images of other places.
         """
         seen, cut = smooth(observed, _FINE), threshold(self.outputs)
-        dark, bright = seen[seen <= cut], seen > cut
-        if len(dark) and bool(bright.any()):
-            self._keep(background=dark.median())
-            fine, coarse = (
-                (smooth(observed, s) - dark.median()).clamp_min(_LEAST).log()[bright] for s in (_FINE, _COARSE)
-            )
-            grain = _spread(fine - coarse)
-            rest = (_spread(fine).square() - grain.square()).clamp_min(0).sqrt()
-            self._keep(brightness=fine.median(), texture=grain, spread=rest)
+        if bool((seen <= cut).any()) and bool((seen > cut).any()):
+            background = seen[seen <= cut].median()
+            light = self._measured(observed, background)
+            self._keep(background=background, **light)
+        self._match_blur(masks, observed)
+        if bool((seen > cut).any()):
+            self._match_brightness(masks, self.get_buffer("brightness").clone())
+        # the light is on the images' own scale already: what is left to measure is their noise and range
+        self.camera.fit(observed, observed)
+
+    def _measured(self, images: Tensor, background: Tensor) -> dict[str, Tensor]:
+        """Median logarithm of the light of content, how much it varies within objects, and how much between them."""
+        bright = smooth(images, _FINE) > threshold(self.outputs)
+        fine, coarse = ((smooth(images, s) - background).clamp_min(_LEAST).log()[bright] for s in (_FINE, _COARSE))
+        grain = _spread(fine - coarse)
+        rest = (_spread(fine).square() - grain.square()).clamp_min(0).sqrt()
+        return {"brightness": fine.median(), "texture": grain, "spread": rest}
+
+    def _match_blur(self, masks: Tensor, observed: Tensor) -> None:
         if self.declared is None:
             sharp = self._light(masks, torch.randn_like(masks), torch.randn_like(masks))
             found = blur_between(sharp[:, 0].cpu().numpy(), observed[:, 0].cpu().numpy(), _LARGEST)
             self._keep(sigma=torch.tensor(max(found, _SHARP)))
-        # the light is on the images' own scale already: what is left to measure is their noise and range
-        self.camera.fit(observed, observed)
+
+    def _match_brightness(self, masks: Tensor, wanted: Tensor) -> None:
+        """Let what it makes have the images' median, which soft edges lower: by measuring that in the same way."""
+        for _ in range(_ROUNDS):
+            background = self.get_buffer("background")
+            made = background + self._blurred(self._light(masks, torch.randn_like(masks), torch.randn_like(masks)))
+            if not bool((smooth(made, _FINE) > threshold(self.outputs)).any()):
+                return
+            short = wanted - self._measured(made, background)["brightness"]
+            self._keep(brightness=self.get_buffer("brightness") + short.clamp(-1, 1))
+
+    def _blurred(self, light: Tensor) -> Tensor:
+        return smooth(light, self.get_buffer("sigma")[None], math.ceil(3 * _LARGEST))
 
     def _keep(self, **found: Tensor) -> None:
         for name, value in found.items():
@@ -107,7 +129,7 @@ class Fluorescence(nn.Module):
         if z is None and self.training:
             z = torch.cat([*(torch.randn_like(b) for _ in range(3)), self._level(b)], 1)
         coarse, fine, white, level = (None,) * 4 if z is None else torch.chunk(z.float(), 4, 1)
-        blurred = smooth(self._light(b, coarse, fine), self.get_buffer("sigma")[None], math.ceil(3 * _LARGEST))
+        blurred = self._blurred(self._light(b, coarse, fine))
         noise = None if white is None or level is None else torch.cat([white, level], 1)
         seen: Tensor = self.camera(self.get_buffer("background") + blurred, noise)
         return seen

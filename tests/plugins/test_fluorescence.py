@@ -35,10 +35,10 @@ def photographed(depth, sigma):
     return BACKGROUND + smooth(light, sigma) + READ * torch.randn(depth.shape)
 
 
-def fitted(sigma, **parameters):
+def fitted(blur, **parameters):
     torch.manual_seed(0)
     network = fluorescence(DEPTH, SEEN, **parameters)
-    clean, seen = masks(0), photographed(masks(1), sigma)
+    clean, seen = masks(0), photographed(masks(1), blur)
     network.fit(Intensity(DEPTH.limits).normalise(clean), Intensity(SEEN.limits).normalise(seen))
     return network, {name: quantity.values[0] for name, quantity in network.describe().items()}
 
