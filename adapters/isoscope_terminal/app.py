@@ -17,6 +17,7 @@ from isoscope_terminal import (
     doctor,
     evaluate,
     init,
+    labels,
     look,
     pairs,
     plugins,
@@ -33,7 +34,8 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(name="isoscope", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for command in (
-    demo.demo, look.info, convert.convert, split.split, init.init, train.train, predict.predict, evaluate.evaluate,
+    demo.demo, look.info, convert.convert, split.split, init.init, train.train, predict.predict, labels.labels,
+    evaluate.evaluate,
     compare.compare, sweep.sweep, pairs.pairs, verify.verify, doctor.doctor,
 ):  # fmt: skip
     app.command()(mannered(command))

@@ -14,13 +14,19 @@ from isoscope_terminal.voice import Voice
 
 __all__ = ["evaluate", "number"]
 
+_OF_LABELS = ("dice", "iou", "object_f1", "object_count_error", "objects")
+"""Measures of labels; grey values of labels are numbers of objects, and their errors mean nothing."""
+
 _WHERE = "file, store, folder or quoted glob"
 _NAMES = {
     "psnr": "PSNR (dB)", "ssim": "SSIM", "nrmse": "NRMSE", "pearson": "Pearson", "psnr_affine": "PSNR, affine (dB)",
     "ssim_affine": "SSIM, affine", "power_low": "lowest radial power ratio", "power_high": "highest radial power ratio",
     "chroma_rmse": "chroma RMSE (grey values)", "dice": "Dice", "iou": "IoU",
-    "object_count_error": "object count error",
+    "object_f1": "object F1 at IoU 0.5", "object_count_error": "object count error", "objects": "objects",
+    "ssim_foreground": "SSIM of foreground",
 }  # fmt: skip
+
+_OF_CHANNELS = ("pearson", "ssim", "ssim_foreground")
 
 
 @reads("prediction", "truth", "baseline")
@@ -68,14 +74,26 @@ def _tables(voice: Voice, report: dict[str, Any]) -> None:
     spread = ", mean ± sd over images" if len(report["images"]) > 1 else ""
     voice.say(f"{counted(len(report['images']), 'image')}, data range {low:g} to {high:g}{spread}")
     voice.table(["", *sides], _rows(report, sides), numbers=True)
+    if len(report["mean"][sides[0]]["channels"]) > 1 and "pearson" in report["mean"][sides[0]]:
+        channels = enumerate(zip(*(report["mean"][s]["channels"] for s in sides), strict=True))
+        columns = ["channel", *(f"{s} {_NAMES[m]}" for s in sides for m in _OF_CHANNELS)]
+        voice.table(
+            columns,
+            ([str(n), *(number(c.get(m)) for c in each for m in _OF_CHANNELS)] for n, each in channels),
+            numbers=True,
+        )
     if len(report["images"]) > 1:
-        columns = ["image", *(f"{s} {m}" for s in sides for m in ("PSNR", "SSIM"))]
-        voice.table(columns, ([i["name"], *_brief(i, sides)] for i in report["images"]), numbers=True)
+        brief = ("dice", *_OF_LABELS[2:4]) if "dice" in report["mean"][sides[0]] else ("psnr", "ssim")
+        columns = ["image", *(f"{s} {_NAMES[m]}" for s in sides for m in brief)]
+        voice.table(columns, ([i["name"], *_brief(i, sides, brief)] for i in report["images"]), numbers=True)
+        worst = report["worst"]
+        voice.say(f"worst by {_NAMES[worst['measure']]}: {', '.join(worst['images'])}")
 
 
 def _rows(report: dict[str, Any], sides: list[str]) -> list[list[str]]:
     means, spreads = report["mean"], report["sd"]
-    keys = [key for key in means[sides[0]] if key != "channels"]
+    known = [key for key in means[sides[0]] if key != "channels"]
+    keys = _OF_LABELS if "dice" in known else known
     return [[_NAMES.get(key, key), *(_pair(means[s].get(key), spreads[s].get(key)) for s in sides)] for key in keys]
 
 
@@ -83,5 +101,5 @@ def _pair(mean: float | None, spread: float | None) -> str:
     return number(mean) if spread is None else f"{number(mean)} ± {number(spread)}"
 
 
-def _brief(image: dict[str, Any], sides: list[str]) -> list[str]:
-    return [number(image[s][m]) for s in sides for m in ("psnr", "ssim")]
+def _brief(image: dict[str, Any], sides: list[str], measures: tuple[str, ...]) -> list[str]:
+    return [number(image[s][m]) for s in sides for m in measures]

@@ -32,6 +32,8 @@ def describe(header: Header, made: Sequence[Level], windows: list[Window]) -> di
     ome = render(header, windows)
     image = ome["multiscales"][0]
     image |= {"datasets": _datasets(header, made), **(_DOWNSCALING if len(made) > 1 else {})}
+    if "labels" in header.attributes:  # whoever reads it shows numbers of objects, not grey values
+        ome["image-label"] = {"version": "0.4"} if old else {}
     if old:
         del ome["version"]
         image["version"] = "0.4"

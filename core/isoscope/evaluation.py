@@ -21,6 +21,7 @@ from isoscope.volume import Header, Volume
 __all__ = ["Report", "evaluate"]
 
 Report: TypeAlias = dict[str, Any]
+_WORST = 3
 
 
 def evaluate(
@@ -35,12 +36,15 @@ def evaluate(
 ) -> Report:
     """Compare predictions, and baselines if any, with truths, paired by position.
 
-    Per image, over all pixels: `psnr` (dB), `nrmse`, `pearson`; `ssim` per plane, then averaged; `psnr_affine` and
+    Per image, over all pixels: `psnr` (dB), `nrmse`, `pearson`; `ssim` per plane, then averaged, and
+    `ssim_foreground`, the same over the truth's foreground by Otsu's threshold per channel; `psnr_affine` and
     `ssim_affine` after one fit of slope > 0 and offset per channel; `power_low` and `power_high`, after that fit, the
     smallest and largest ratio of radial power to the truth's over spatial frequencies up to half of Nyquist (below 1:
     too smooth, above: noise or invention); `channels`, the same for each channel. RGB truths add `chroma_rmse` (grey
-    values); labels have `dice`, `iou` and `object_count_error` (summed over t and channels) in place of the powers.
-    `mean`, `sd` (n - 1 in the denominator) and `n` are over images. A grey baseline is compared with each colour of an
+    values); labels have `dice`, `iou` (of foreground), `object_f1` (matched at IoU 0.5), `object_count_error` and the
+    truth's `objects` (counts summed over t and channels) in place of the powers.
+    `mean`, `sd` (n - 1 in the denominator) and `n` are over images. `worst` names the three images with the least
+    object F1 of labels, else Pearson. A grey baseline is compared with each colour of an
     RGB truth. `black`, the zero of SSIM, is 0, or where the given data range, or else the truths, begin below it.
 
     Args:
@@ -76,7 +80,15 @@ def _document(images: list[Scores], scale: Scale) -> Report:
     sides = [side for side in ("prediction", "baseline") if side in images[0]]
     for name, statistic in _STATISTICS.items():
         document[name] = {side: _summary([image[side] for image in images], statistic) for side in sides}
+    document["worst"] = _worst(images, "object_f1" if scale.labels else "pearson")
     return cast("Report", _jsonable(document))
+
+
+def _worst(images: list[Scores], measure: str) -> Scores:
+    """The images whose predictions are furthest from the truth; what could not be computed is not known to be bad."""
+    known = [image for image in images if math.isfinite(image["prediction"][measure])]
+    found = sorted(known, key=lambda image: float(image["prediction"][measure]))[:_WORST]
+    return {"measure": measure, "images": [image["name"] for image in found]}
 
 
 def _check_truths(truths: Sequence[Volume]) -> None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from isoscope.errors import DataError, nearest
 
 __all__ = [
-    "NORMS", "WINDOW", "affine_fit", "chroma_rmse", "count_objects", "dice", "dtype_range", "iou", "nrmse",
-    "object_count_error", "pearson", "psnr", "ssim",
+    "NORMS", "WINDOW", "affine_fit", "chroma_rmse", "connected", "count_objects", "dice", "dtype_range", "iou", "nrmse",
+    "object_count_error", "pearson", "psnr", "ssim", "ssim_foreground",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -81,6 +81,25 @@ def ssim(prediction: Array, truth: Array, data_range: float, *, black: float = 0
     similarity: Callable[..., float] = partial(structural_similarity, data_range=data_range, **_WANG_2004)
     planes = zip(p.reshape(-1, *p.shape[-2:]) - black, t.reshape(-1, *t.shape[-2:]) - black, strict=True)
     return float(np.mean([similarity(*pair) for pair in planes]))
+
+
+def ssim_foreground(prediction: Array, truth: Array, data_range: float, *, black: float = 0.0) -> float:
+    """`ssim` averaged over the truth's foreground, its pixels above Otsu's threshold: a constant is right elsewhere.
+
+    NaN if a plane is smaller than the window or the truth is constant.
+    """
+    from skimage.filters import threshold_otsu
+    from skimage.metrics import structural_similarity
+
+    p, t = _pair(prediction, truth)
+    if t.ndim < 2 or min(t.shape[-2:]) < WINDOW or not np.ptp(t):
+        return float("nan")
+    similarity: Callable[..., tuple[float, Floats]] = partial(
+        structural_similarity, data_range=data_range, full=True, **_WANG_2004
+    )
+    planes = zip(p.reshape(-1, *p.shape[-2:]) - black, t.reshape(-1, *t.shape[-2:]) - black, strict=True)
+    maps = np.stack([similarity(*pair)[1] for pair in planes]).reshape(t.shape)
+    return float(maps[t > threshold_otsu(t)].mean())  # type: ignore[no-untyped-call]
 
 
 def nrmse(prediction: Array, truth: Array, norm: str = "range") -> float:
@@ -151,16 +170,23 @@ def iou(prediction: Array, truth: Array) -> float:
     return int((p & t).sum()) / union if union else float("nan")
 
 
-def count_objects(labels: Array) -> int:
-    """Number of connected regions of one label > 0 in a plane or z-stack, corners counting as contact.
+def connected(labels: Array) -> tuple[Array, int]:
+    """Connected regions of one label > 0 in a plane or z-stack, numbered from 1, and how many there are.
 
-    Touching objects count as two if their labels differ, as in an instance map; a float image has one label only.
+    Corners count as contact. Touching objects are two if their labels differ, as in an instance map; a float image has
+    one label only.
     """
     from skimage.measure import label
 
     values = np.where(labels > 0, labels, 0).astype(np.int64) if labels.dtype.kind in "iu" else labels > 0
     find: Callable[..., tuple[Array, int]] = label
-    return int(find(values, background=0, return_num=True)[1])
+    regions, count = find(values, background=0, return_num=True)
+    return regions, int(count)
+
+
+def count_objects(labels: Array) -> int:
+    """Number of connected regions of one label > 0 in a plane or z-stack, as `connected` finds them."""
+    return connected(labels)[1]
 
 
 def object_count_error(prediction: Array, truth: Array) -> int:

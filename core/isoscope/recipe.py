@@ -175,6 +175,12 @@ def _check_preparation(recipe: Recipe) -> None:
         raise RecipeError("got source.prepare.stain; expected a stain of the target only, to learn from; leave it out")
     if recipe.target.prepare.stain and recipe.target.prepare.offset is not None:
         raise RecipeError("got an offset and a stain in target.prepare; expected either; leave out the offset")
+    for side in ("source", "target"):
+        declared = getattr(recipe, side).prepare.model_dump(exclude_none=True)
+        if "labels" in declared and len(declared) > 1:
+            raise RecipeError(
+                f"got {' and '.join(declared)} in {side}.prepare; labels have no grey values; leave out the rest"
+            )
 
 
 def resolved(recipe: Recipe) -> Recipe:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isoscope import metrics
 from isoscope.errors import DataError
+from isoscope.matching import matched_objects
 from isoscope.spectra import power_ratios
 from isoscope.volume import Box, Volume
 
@@ -60,8 +61,8 @@ def _scores(image: Array, truth: Array, scale: Scale, rgb: bool) -> Scores:
     fitted = np.concatenate([_fitted(image[:, c], truth[:, c]) for c in each], axis=1)
     similar = [_similarities(image[:, c], fitted[:, c], truth[:, c], scale) for c in each]
     # Each channel has as many planes as the next, so the mean over channels is the mean over all planes.
-    raw, affine = (sum(values) / len(each) for values in zip(*similar, strict=True))
-    scores = _measures(image, fitted, truth, (raw, affine), scale)
+    whole = tuple(sum(values) / len(each) for values in zip(*similar, strict=True))
+    scores = _measures(image, fitted, truth, whole, scale)
     if rgb and len(each) == 3:
         scores["chroma_rmse"] = metrics.chroma_rmse(image.swapaxes(0, 1), truth.swapaxes(0, 1))
     scores["channels"] = [
@@ -75,12 +76,15 @@ def _fitted(image: Array, truth: Array) -> Array:
     return slope * image.astype(np.float64) + offset
 
 
-def _similarities(image: Array, fitted: Array, truth: Array, scale: Scale) -> tuple[float, float]:
+def _similarities(image: Array, fitted: Array, truth: Array, scale: Scale) -> tuple[float, ...]:
+    """As they are, after the fit, and of the foreground."""
     raw, affine = (metrics.ssim(i, truth, scale.span, black=scale.black) for i in (image, fitted))
-    return raw, affine
+    if scale.labels:
+        return raw, affine
+    return raw, affine, metrics.ssim_foreground(image, truth, scale.span, black=scale.black)
 
 
-def _measures(image: Array, fitted: Array, truth: Array, similar: tuple[float, float], scale: Scale) -> Scores:
+def _measures(image: Array, fitted: Array, truth: Array, similar: tuple[float, ...], scale: Scale) -> Scores:
     scores: Scores = {
         "psnr": metrics.psnr(image, truth, scale.span),
         "ssim": similar[0],
@@ -92,7 +96,7 @@ def _measures(image: Array, fitted: Array, truth: Array, similar: tuple[float, f
     if scale.labels:
         return scores | _overlap(image, truth)
     lowest, highest = _power(fitted, truth)
-    return scores | {"power_low": lowest, "power_high": highest}
+    return scores | {"ssim_foreground": similar[2], "power_low": lowest, "power_high": highest}
 
 
 def _power(fitted: Array, truth: Array) -> tuple[float, float]:
@@ -104,5 +108,12 @@ def _power(fitted: Array, truth: Array) -> tuple[float, float]:
 
 def _overlap(image: Array, truth: Array) -> Scores:
     stacks = [(image[t, c], truth[t, c]) for t in range(truth.shape[0]) for c in range(truth.shape[1])]
-    wrong = sum(metrics.object_count_error(*pair) for pair in stacks)
-    return {"dice": metrics.dice(image, truth), "iou": metrics.iou(image, truth), "object_count_error": wrong}
+    counts = [matched_objects(*pair) for pair in stacks]
+    matched, found, real = (sum(column) for column in zip(*counts, strict=True))
+    return {
+        "dice": metrics.dice(image, truth),
+        "iou": metrics.iou(image, truth),
+        "object_f1": 2 * matched / (found + real) if found + real else float("nan"),
+        "object_count_error": sum(abs(f - r) for _, f, r in counts),
+        "objects": real,
+    }

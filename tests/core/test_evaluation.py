@@ -15,7 +15,17 @@ from isoscope.evaluation import evaluate
 from isoscope.spectra import power_ratios
 from isoscope.volume import ArrayVolume, Header, as_tczyx
 
-MEASURES = ["psnr", "ssim", "nrmse", "pearson", "psnr_affine", "ssim_affine", "power_low", "power_high"]
+MEASURES = [
+    "psnr",
+    "ssim",
+    "nrmse",
+    "pearson",
+    "psnr_affine",
+    "ssim_affine",
+    "ssim_foreground",
+    "power_low",
+    "power_high",
+]
 
 
 def volume(array, axes="YX", name="image", rgb=False):
@@ -51,7 +61,7 @@ def test_the_document(camera):
             [volume(noisy(camera, 2, sd=40)), volume(noisy(camera, 3, sd=40))],
         )
     )
-    assert list(report) == ["data_range", "nrmse_norm", "black", "images", "mean", "sd", "n"]
+    assert list(report) == ["data_range", "nrmse_norm", "black", "images", "mean", "sd", "n", "worst"]
     assert report["data_range"] == [0, 255]
     assert report["nrmse_norm"] == "range"
     assert [image["name"] for image in report["images"]] == ["a", "b"]
@@ -74,6 +84,7 @@ def test_the_numbers_are_those_of_metrics(camera):
         "pearson": metrics.pearson(image, camera),
         "psnr_affine": metrics.psnr(fitted, camera, 255),
         "ssim_affine": metrics.ssim(fitted, camera, 255),
+        "ssim_foreground": metrics.ssim_foreground(image, camera, 255),
         "power_low": power_ratios(fitted, camera).min(),
         "power_high": power_ratios(fitted, camera).max(),
     }
@@ -157,6 +168,8 @@ def test_labels_add_overlap_and_counts():
     assert scores["dice"] == pytest.approx(2 * 32 / (32 + 48))
     assert scores["iou"] == pytest.approx(32 / 48)
     assert scores["object_count_error"] == scores["channels"][0]["object_count_error"] == 1
+    assert scores["object_f1"] == pytest.approx(2 * 2 / (2 + 3))
+    assert scores["objects"] == 3
     assert report["images"][0]["prediction"]["object_count_error"] == 1
 
 
@@ -260,3 +273,17 @@ def test_radial_power_tells_smoothing_from_noise():
     assert found["same"]["power_high"] == pytest.approx(1)
     assert found["smooth"]["power_low"] < 0.7
     assert found["rough"]["power_high"] > found["rough"]["power_low"] * 1.5
+
+
+def test_a_constant_scores_on_background_and_not_on_foreground():
+    truth = np.full((64, 64), 20.0)
+    truth[20:40, 20:40] = data.camera()[100:120, 100:120]
+    scores = evaluate([volume(np.full_like(truth, 20.0))], [volume(truth)], data_range=(0, 255))["mean"]["prediction"]
+    assert scores["ssim"] > 0.7
+    assert scores["ssim_foreground"] < 0.2
+
+
+def test_the_worst_images_are_named(camera):
+    sds = {"a": 5, "b": 60, "c": 20, "d": 40}
+    images = [volume(noisy(camera, n, sd), name=name) for n, (name, sd) in enumerate(sds.items())]
+    assert evaluate(images, [volume(camera)] * 4)["worst"] == {"measure": "pearson", "images": ["b", "d", "c"]}

@@ -74,3 +74,22 @@ def test_labeling_reads_a_stack_with_its_planes_as_channels(source, planes):
     recipe = kinds.tasks["labeling"](source, COLOUR)
     assert recipe.output.planes == planes
     assert recipe.source.saliency == "local_std"
+
+
+def test_segment_reads_labels_as_depth_and_goes_back_by_fluorescence():
+    recipe = kinds.tasks["segment"](GREY, GREY)
+    assert recipe.target.prepare.labels is not None
+    assert recipe.method.parameters["backward"] == {"name": "fluorescence"}
+    assert recipe.output.dtype == "float32", "depth between whole pixels would be lost"
+
+
+@pytest.mark.parametrize("source", [COLOUR, example_domain(1, polarity=-1), example_domain(1, polarity=0)])
+def test_segment_assumes_no_light_where_objects_are_not_bright(source):
+    recipe = kinds.tasks["segment"](source, GREY)
+    assert "backward" not in recipe.method.parameters
+    assert not recipe.losses
+
+
+def test_segment_refuses_labels_in_colour():
+    with pytest.raises(DataError, match="one channel, got 3; choose it with --target-channels"):
+        kinds.tasks["segment"](GREY, COLOUR)

@@ -1,7 +1,7 @@
-"""Colour and intensity, prepared on reading as the recipe declares: camera offset, slow background, stain."""
+"""Colour and intensity, prepared on reading as the recipe declares: camera offset, slow background, stain, labels."""
 
 from __future__ import annotations
 
-from isoscope.preparation.section import Background, Preparation, Stain
+from isoscope.preparation.section import Background, Labels, Preparation, Stain
 
-__all__ = ["Background", "Preparation", "Stain"]
+__all__ = ["Background", "Labels", "Preparation", "Stain"]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isoscope.preparation.depth import DepthVolume
 from isoscope.preparation.section import Background, Preparation
 from isoscope.preparation.staining import stained
-from isoscope.volume import Box, Header, Layout, Volume, layout_of
+from isoscope.volume import Box, Header, Layout, Volume, layout_of, widened
 
 __all__ = ["PreparedVolume", "prepared"]
 
@@ -46,14 +47,13 @@ class PreparedVolume:
         """The prepared pixels of a box."""
         background = self._preparation.background
         reach = ceil(_TRUNCATE * background.sigma) if background else 0
-        wider = _wider(box, reach, self._header.shape)
+        wider = widened(box, reach, self._header.shape)
         # differences are taken in float64: large integers would be rounded before them
         values = np.subtract(self._volume.read(wider), float(self._preparation.offset or 0), dtype=np.float64)
         if background:
             with np.errstate(invalid="ignore"):  # infinities become NaN, which is refused where frames are read
                 values -= _slow(values, background)
-        inner = tuple(slice(a - b, c - b) for a, b, c in zip(box.start, wider.start, box.stop, strict=True))
-        return values[inner].astype(np.float32)
+        return values[box.within(wider)].astype(np.float32)
 
 
 def _slow(values: NDArray[np.float64], background: Background) -> NDArray[np.float64]:
@@ -65,16 +65,12 @@ def _slow(values: NDArray[np.float64], background: Background) -> NDArray[np.flo
     return slow
 
 
-def _wider(box: Box, reach: int, shape: tuple[int, ...]) -> Box:
-    (t0, c0, z0, y0, x0), (t1, c1, z1, y1, x1) = box.start, box.stop
-    y0, x0 = max(0, y0 - reach), max(0, x0 - reach)
-    return Box((t0, c0, z0, y0, x0), (t1, c1, z1, min(shape[3], y1 + reach), min(shape[4], x1 + reach)))
-
-
 def prepared(volumes: Sequence[Volume], preparation: Preparation) -> list[Volume]:
     """The volumes as a settled preparation gives them; the very same where it asks for nothing."""
     if preparation == Preparation():
         return list(volumes)
+    if preparation.labels:
+        return [DepthVolume(v, preparation.labels.depth) for v in volumes]
     if preparation.stain:
         return stained(volumes, preparation.stain)
     return [PreparedVolume(v, preparation) for v in volumes]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-__all__ = ["OFFSET_PERCENTILE", "Background", "Preparation", "Stain"]
+__all__ = ["OFFSET_PERCENTILE", "Background", "Labels", "Preparation", "Stain"]
 
 OFFSET_PERCENTILE = 0.1
 """Of all sampled grey values of a set: what `offset: auto` takes for the camera's offset."""
@@ -21,6 +21,12 @@ class Background(_Part):
     """Slow background, subtracted from each plane: the plane itself, blurred. It cannot be undone in an output."""
 
     sigma: float = Field(50.0, gt=0, le=1000, description="of the Gaussian in pixels, cut at 3 sigma; above any object")
+
+
+class Labels(_Part):
+    """Label images and masks as the depth of each pixel in its object: touching objects have a seam between them."""
+
+    depth: float = Field(4.0, ge=1, le=100, description="in pixels, at which it ends to grow; below half an object")
 
 
 class Stain(_Part):
@@ -46,6 +52,7 @@ class Preparation(_Part):
         None, description="camera offset in grey values, subtracted and added back to outputs; auto: measured"
     )
     background: Background | None = Field(None, description="slow background, subtracted; of the source only")
+    labels: Labels | None = Field(None, description="read label images or masks as depth in their objects, in pixels")
     stain: Stain | None = Field(None, description="reinhard or macenko: one stain for the H&E images of the target")
 
     @field_validator("offset", mode="before")
