@@ -16,6 +16,7 @@ from isoscope_terminal import (
     demo,
     doctor,
     evaluate,
+    figure,
     init,
     labels,
     look,
@@ -35,7 +36,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(name="isoscope", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for command in (
     demo.demo, look.info, convert.convert, split.split, init.init, train.train, predict.predict, labels.labels,
-    evaluate.evaluate,
+    evaluate.evaluate, figure.figure,
     compare.compare, sweep.sweep, pairs.pairs, verify.verify, doctor.doctor,
 ):  # fmt: skip
     app.command()(mannered(command))

@@ -121,8 +121,9 @@ def write_down(text: str) -> None:
 @contextmanager
 def session(command: Sequence[str], debug: bool) -> Iterator[None]:
     """While inside, log records are shown from WARNING on; warnings of Python libraries only when debugging."""
-    root, libraries = logging.getLogger(), logging.getLogger("py.warnings")
-    before = root.handlers, root.level, libraries.level
+    root, libraries, fonts = logging.getLogger(), logging.getLogger("py.warnings"), logging.getLogger("fontTools")
+    before = root.handlers, root.level, libraries.level, fonts.level
+    fonts.setLevel(logging.WARNING)  # it tells of every letter that goes into a PDF
     manners.quiet, manners.verbose, manners.command = False, False, command
     lines, level = _Lines(), logging.INFO if debug else logging.WARNING
     # the TIFF library's own complaints stand behind our one line, which already names what is damaged
@@ -141,3 +142,4 @@ def session(command: Sequence[str], debug: bool) -> Iterator[None]:
         root.handlers = before[0]
         root.setLevel(before[1])
         libraries.setLevel(before[2])
+        fonts.setLevel(before[3])

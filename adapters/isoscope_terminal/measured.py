@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from isoscope.reading import ReadOptions
     from isoscope.volume import Volume
 
-__all__ = ["levels", "measured", "stated"]
+__all__ = ["levels", "measured", "pyramid", "stated"]
 
 _QUANTILES = (0.0, 0.01, 0.5, 0.99, 1.0)
 _TAILS = (0.001, 0.999)
@@ -52,16 +52,21 @@ def _layout(volume: Volume) -> dict[str, Any]:
 
 def levels(path: Path, options: ReadOptions) -> list[list[int]]:
     """The shape of each level of a pyramid, the asked-for series of it, as the store opens them."""
+    return [list(volume.header.shape) for volume in pyramid(path, replace(options, level=0))]
+
+
+def pyramid(path: Path, options: ReadOptions) -> list[Volume]:
+    """The levels of a pyramid from the asked-for one on, the asked-for series of it, as the store opens them."""
     from isoscope.sources import open_one
 
-    found: list[list[int]] = []
+    found: list[Volume] = []
     with _unsaid():
         while len(found) < _MOST_LEVELS:
             try:
-                volumes = open_one(path, replace(options, level=len(found)))
+                volumes = open_one(path, replace(options, level=options.level + len(found)))
             except DataError:  # there are no more
                 break
-            found.append(list(volumes[0].header.shape))
+            found.append(volumes[0])
     return found
 
 

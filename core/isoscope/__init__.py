@@ -15,6 +15,7 @@ __all__ = [
     "comparison",
     "errors",
     "evaluation",
+    "figures",
     "inference",
     "kinds",
     "pictures",
