@@ -96,12 +96,12 @@ def _one(where: str, options: ReadOptions) -> tuple[Item, list[Volume]]:
         DataError: if there are several.
     """
     from isoscope.address import addressed
+    from isoscope.overviews import levels
     from isoscope.sources import find
-    from isoscope_terminal.measured import pyramid
 
     paths = find(where)
-    found = [(path, *image) for path in paths[:2] for image in addressed(path, options)]
+    found = [image for path in paths[:2] for image in addressed(path, options)]
     if len(found) != 1:
         raise DataError(f"{where}: got several images; expected one of each kind; name one file")
-    path, address, volume = found[0]
-    return Item(volume, address), pyramid(path, options)
+    address, volume = found[0]
+    return Item(volume, address), levels(address)

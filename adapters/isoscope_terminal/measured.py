@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from isoscope.errors import DataError, IsoscopeError
+from isoscope.errors import IsoscopeError
 from isoscope_terminal.suits import suits
 
 if TYPE_CHECKING:
@@ -21,12 +19,11 @@ if TYPE_CHECKING:
     from isoscope.reading import ReadOptions
     from isoscope.volume import Volume
 
-__all__ = ["levels", "measured", "pyramid", "stated"]
+__all__ = ["levels", "measured", "stated"]
 
 _QUANTILES = (0.0, 0.01, 0.5, 0.99, 1.0)
 _TAILS = (0.001, 0.999)
 _BOXES, _SIDE, _BINS = 32, 512, 64
-_MOST_LEVELS = 32
 
 
 def stated(volume: Volume) -> dict[str, Any]:
@@ -52,33 +49,11 @@ def _layout(volume: Volume) -> dict[str, Any]:
 
 def levels(path: Path, options: ReadOptions) -> list[list[int]]:
     """The shape of each level of a pyramid, the asked-for series of it, as the store opens them."""
-    return [list(volume.header.shape) for volume in pyramid(path, replace(options, level=0))]
+    from isoscope import overviews
+    from isoscope.address import Address
 
-
-def pyramid(path: Path, options: ReadOptions) -> list[Volume]:
-    """The levels of a pyramid from the asked-for one on, the asked-for series of it, as the store opens them."""
-    from isoscope.sources import open_one
-
-    found: list[Volume] = []
-    with _unsaid():
-        while len(found) < _MOST_LEVELS:
-            try:
-                volumes = open_one(path, replace(options, level=options.level + len(found)))
-            except DataError:  # there are no more
-                break
-            found.append(volumes[0])
-    return found
-
-
-@contextmanager
-def _unsaid() -> Iterator[None]:
-    """What a store remarks on opening was said when it was opened first."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+    pyramid = overviews.levels(Address(path, replace(options, level=0)))
+    return [list(volume.header.shape) for volume in pyramid]
 
 
 def measured(volumes: Sequence[Volume]) -> dict[str, Any]:

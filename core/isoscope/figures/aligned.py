@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isoscope import overviews
 from isoscope.errors import DataError
-from isoscope.volume import Box, Header, Volume
-from isoscope.writing.shrinking import shrink
+from isoscope.volume import Header, Volume
 
 __all__ = ["Image", "aligned", "pixel_size"]
 
 Floats = NDArray[np.float64]
 
-_BLOCK = 1024
 _MICROMETERS = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3}
 _SAME = 1.01
 """Pixel sizes that differ by less than this factor are the same, rounded otherwise."""
@@ -55,19 +53,11 @@ class Image:
         Raises:
             DataError: if any is NaN or infinite.
         """
-        return self._read(self.levels[0], ys, xs)
+        return overviews.plane(self.levels[0], (self.time, self.plane), ys, xs)
 
     def overview(self, step: int) -> Floats:
-        """The whole plane, each pixel the mean of `step` x `step`: [C, ceil(H / step), ceil(W / step)].
-
-        Read from the coarsest level of the pyramid that has so many pixels, block by block.
-        """
-        size = math.ceil(self.size[0] / step), math.ceil(self.size[1] / step)
-        enough = [v for v in self.levels if v.header.shape[3] >= size[0] and v.header.shape[4] >= size[1]]
-        level = enough[-1]
-        shares = (n / whole for n, whole in zip(level.header.shape[3:], self.size, strict=True))
-        means = self._means(level, max(1, int(step * min(shares))))
-        return means if means.shape[1:] == size else _resized(means, size)
+        """The whole plane, each pixel the mean of `step` x `step`: [C, ceil(H / step), ceil(W / step)]."""
+        return overviews.overview(self.levels, (self.time, self.plane), step)
 
     def shown(self, values: Floats, channel: int, channels: int) -> Floats:
         """Of values [C, h, w] the one channel of a row, or all three colours of RGB.
@@ -78,38 +68,6 @@ class Image:
             channels: rows of the figure; an image of another number shows its first channel in all of them.
         """
         return values if self.header.rgb else values[[channel if len(values) == channels else 0]]
-
-    def _means(self, level: Volume, step: int) -> Floats:
-        height, width = level.header.shape[3:]
-        side = max(1, _BLOCK // step) * step
-        rows = [
-            np.concatenate(
-                [
-                    shrink(self._read(level, slice(y, y + side), slice(x, x + side)), step)
-                    for x in range(0, width, side)
-                ],
-                axis=2,
-            )
-            for y in range(0, height, side)
-        ]
-        return np.concatenate(rows, axis=1)
-
-    def _read(self, level: Volume, ys: slice, xs: slice) -> Floats:
-        _, c, _, height, width = level.header.shape
-        t, z = self.time, self.plane
-        stop = (t + 1, c, z + 1, min(ys.stop, height), min(xs.stop, width))
-        values = level.read(Box((t, 0, z, ys.start, xs.start), stop))[0, :, 0]
-        if not np.isfinite(values).all():
-            raise DataError(f"{self.header.name} holds NaN or infinite grey values; expected finite ones; replace them")
-        return values.astype(np.float64)
-
-
-def _resized(values: Floats, size: tuple[int, int]) -> Floats:
-    """Values of a level whose size is no whole multiple of the overview's, between its pixels; less than halved."""
-    from skimage.transform import resize
-
-    smaller: Callable[..., Floats] = resize
-    return np.stack([smaller(channel, size, order=1, mode="edge", anti_aliasing=False) for channel in values])
 
 
 def aligned(pyramids: Mapping[str, Sequence[Volume]], *, plane: int | None = None, time: int = 0) -> dict[str, Image]:
