@@ -39,6 +39,7 @@ def facts(task: Task) -> dict[str, Any]:
         "core": grid.core, "halo": grid.halo, "tiling": plan.tiling.name,
         "normalisation": plan.decides["normalisation"], "precision": plan.decides["precision"],
         "device": plan.decides["device"],
+        "background_skipped": plan.blank.facts if plan.blank else None,
     }  # fmt: skip
 
 
@@ -61,11 +62,13 @@ def lines(tasks: Sequence[Task | Failed], reports: Sequence[dict[str, Any]]) -> 
         if isinstance(task, Failed):
             yield f"{said['input']}: cannot be predicted: {task.error}"
             continue
+        skipped = said["background_skipped"]
+        left_out = f"{skipped['fraction']:.0%} of it skipped as background, " if skipped else ""
         shape = " x ".join(str(n) for n in said["shape"])
         yield (
             f"{said['input']} -> {said['output']}: {shape} (TCZYX) {said['dtype']}, "
             f"{counted(said['tiles'], 'tile')} of {said['core']} px + {said['halo']} px halo ({said['tiling']}), "
-            f"{counted(said['shards'], 'shard')}; about {sized(said['memory_bytes'])} of memory, "
+            f"{left_out}{counted(said['shards'], 'shard')}; about {sized(said['memory_bytes'])} of memory, "
             f"at most {sized(said['disk_bytes'])} of disk, about {duration(said['seconds_estimated'])} "
             f"on {said['device']}"
         )

@@ -49,6 +49,9 @@ def predict(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Tiles at a time; else measured. The picture is the same.")
     ] = None,
+    skip_background: Annotated[
+        bool, typer.Option("--skip-background", help="Of slides: fill tiles without tissue instead of computing them.")
+    ] = False,
     ome_zarr: OmeZarr = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and cost, and stop.")] = False,
     resume: options.Resume = False,
@@ -62,7 +65,9 @@ def predict(
     voice = Voice(as_json)
     options.either(resume=resume, overwrite=overwrite)
     how = {"normalisation": normalisation, "precision": precision}
-    model, tasks = _prepared(run, inputs, out, reading, direction, how, {"tile": tile, "tiling": tiling}, ome_zarr)
+    model, tasks = _prepared(
+        run, inputs, out, reading, direction, how, {"tile": tile, "tiling": tiling}, ome_zarr, skip_background
+    )
     good = [task for task in tasks if isinstance(task, Task)]
     check_places([t.out for t in good], [t.item for t in good], overwrite, resume)
     reports = [task.facts() if isinstance(task, Failed) else facts(task) for task in tasks]
@@ -85,7 +90,7 @@ def predict(
 
 def _prepared(
     run: Path, inputs: list[str], out: Path, reading: Reading, direction: str, how: dict[str, str | None],
-    grid: dict[str, Any], ome_zarr: str | None,
+    grid: dict[str, Any], ome_zarr: str | None, skip: bool,
 ) -> tuple[Model, list[Task | Failed]]:  # fmt: skip
     """The model, and every image with its plan and its output."""
     from isoscope import inference, kinds
@@ -94,7 +99,7 @@ def _prepared(
         kinds.tilings[grid["tiling"]]
     items = opened(inputs, reading)
     model = inference.load(run, cast("Any", direction), **cast("Any", how)).model
-    plans = planned(items, lambda item: inference.plan(model, item.volume, source=item.address, **grid))
+    plans = planned(items, partial(_plan, model=model, grid=grid, skip=skip))
     good = [found for found in plans if not isinstance(found, Failed)]
     suffix = ".ome.zarr" if ome_zarr else None
     lost = len(plans) - len(good)
@@ -102,6 +107,13 @@ def _prepared(
     check_version(ome_zarr, places)
     left, store = iter(places), {"version": ome_zarr} if ome_zarr else None
     return model, [found if isinstance(found, Failed) else _task(*found, next(left), store) for found in plans]
+
+
+def _plan(item: Item, model: Model, grid: dict[str, Any], skip: bool) -> Plan:
+    from isoscope import inference
+
+    made = inference.plan(model, item.volume, source=item.address, **grid)
+    return inference.skipping(made, model, item.volume) if skip else made
 
 
 def _task(item: Item, plan: Plan, out: Path, store: dict[str, Any] | None) -> Task:
@@ -131,4 +143,6 @@ def _done(report: dict[str, Any]) -> str:
         return f"kept {report['output']}: it was there, and its format does not tell what it was made from"
     clipped = report["clipped_fraction"]
     note = f", {clipped:.2%} of the values clipped to {report['dtype']}" if clipped else ""
+    if skipped := report["background_skipped"]:
+        note += f", {skipped['fraction']:.0%} skipped as background"
     return f"{report['input']} -> {report['output']} in {report['seconds']:.1f} s{note}"

@@ -6,9 +6,10 @@ from isoscope.inference.forecast import Forecast, forecast, tried
 from isoscope.inference.jobs import create, finish, load_plan, run, save_plan
 from isoscope.inference.planning import Job, Plan, plan
 from isoscope.inference.predictor import Predictor, load
+from isoscope.inference.skipping import skipping
 from isoscope.inference.streaming import Tally, computed, stream
 
 __all__ = [
     "Forecast", "Job", "Plan", "Predictor", "Tally", "computed", "create", "finish", "forecast", "load", "load_plan",
-    "plan", "run", "save_plan", "stream", "tried",
+    "plan", "run", "save_plan", "skipping", "stream", "tried",
 ]  # fmt: skip

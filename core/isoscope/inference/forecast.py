@@ -80,6 +80,8 @@ def forecast(plan: Plan, model: Model, trial: Trial) -> Forecast:
     """
     grid, planes = plan.grid, len({job.frame for job in plan.jobs})
     work = executed(grid) * planes
+    if plan.blank:
+        work = int(work * (1 - plan.blank.facts["fraction"]))
     waste = work / (planes * math.prod(grid.size))
     return Forecast(_memory(plan, model, trial), disk(plan), work * trial.seconds, waste)
 

@@ -17,6 +17,7 @@ from isoscope.durable import read_json, write_json
 from isoscope.errors import DataError, refusal
 from isoscope.frames import Frames
 from isoscope.inference.planning import FORMAT, Job, Plan, frames_of, plan
+from isoscope.inference.skipping import skipping
 from isoscope.inference.streaming import Tally, computed, stream, write
 from isoscope.model import Model
 from isoscope.reading import ReadOptions
@@ -141,6 +142,8 @@ def _station(document: str) -> _Station:
     grid = {"tile": wanted["grid"]["core"], "tiling": wanted["tiling"]["name"]}
     made = plan(model, volume, **grid, source=source, output=Path(facts["output"]))
     made = replace(made, store=facts["store"])
+    if "background_skipped" in wanted:
+        made = skipping(made, model, volume)
     if changed := differences(wanted, json.loads(json.dumps(made.fingerprint()))):
         raise DataError(f"{made.header.name}: the plan no longer holds ({'; '.join(changed[:4])}); plan again")
     return _Station(made, model, volume, frames_of(model, volume), create(made, resume=True))

@@ -14,6 +14,7 @@ from isoscope import __version__
 from isoscope.address import Address
 from isoscope.errors import DataError
 from isoscope.frames import Frames
+from isoscope.inference.blank import Blank
 from isoscope.inference.describing import header_of, identity_of
 from isoscope.model import Model
 from isoscope.model.drawing import NoisyFrames
@@ -61,6 +62,7 @@ class Plan:
         source: where the input lies, where it is a file.
         output: where the prediction is written, if anywhere.
         store: parameters of the store that writes it, if any.
+        blank: the tiles that are not computed, from `skipping`.
     """
 
     header: Header
@@ -73,6 +75,7 @@ class Plan:
     source: Address | None = None
     output: Path | None = None
     store: dict[str, Any] | None = None
+    blank: Blank | None = None
 
     def tiles(self, job: Job) -> int:
         """How many of the grid's tiles a job covers."""

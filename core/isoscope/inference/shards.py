@@ -30,8 +30,8 @@ class Shard:
         job: what it is.
         source: grey values of all that its tiles read, float32 [C, h, w].
         corner: plane position of the first pixel of `source`.
-        tiles: that cover it, in the tiling's order.
-        out: its grey values, float32 [C, h, w]; none before the first tile.
+        tiles: that are computed, in the tiling's order.
+        out: its grey values, float32 [C, h, w]; none before anything is there.
         made: tiles that are done.
     """
 
@@ -54,6 +54,15 @@ class Shard:
 
     def place(self, tile: Tile, values: NDArray[Any]) -> None:
         """Keep what the network made of a tile, [C, h, w]."""
+        self._lay(tile, values)
+        self.made += 1
+
+    def fill(self, tile: Tile, values: NDArray[np.float32]) -> None:
+        """Keep one colour, [C], in place of a tile that is not computed."""
+        height, width = (span.stop - span.start for span in tile.read)
+        self._lay(tile, np.broadcast_to(values[:, None, None], (len(values), height, width)))
+
+    def _lay(self, tile: Tile, values: NDArray[Any]) -> None:
         rows, columns = self.job.region
         if self.out is None:
             self.out = np.zeros((len(values), rows.stop - rows.start, columns.stop - columns.start), np.float32)
@@ -63,7 +72,6 @@ class Shard:
             self.out[area] = kept
         else:
             self.out[area] += kept * tile.weight
-        self.made += 1
 
     def values(self, model: Model, name: str) -> NDArray[np.float32]:
         """The finished grey values, not yet rounded.
@@ -84,8 +92,20 @@ def _shifted(span: slice, by: int) -> slice:
 
 
 def read(plan: Plan, frames: Frames, job: Job) -> Shard:
-    """Read all that a job needs."""
+    """Read all that a job needs; what is not computed is filled in already."""
     tiles = tuple(build(kinds.tilings, plan.tiling)(job.region, plan.grid))
+    fills = {n: fill for n, t in enumerate(tiles) if plan.blank and (fill := plan.blank.fill(job.frame, t)) is not None}
+    left = tuple(t for n, t in enumerate(tiles) if n not in fills)
+    shard = _opened(frames, job, left)
+    for n, values in fills.items():
+        shard.fill(tiles[n], values)
+    return shard
+
+
+def _opened(frames: Frames, job: Job, tiles: tuple[Tile, ...]) -> Shard:
+    """A job with the pixels that its tiles read; none where there is no tile."""
+    if not tiles:
+        return Shard(job, torch.empty(0), (0, 0), ())
     spans = [(min(t.read[n].start for t in tiles), max(t.read[n].stop for t in tiles)) for n in (0, 1)]
     (y0, y1), (x0, x1) = spans
     values, corner = padded(frames, job.frame, (slice(y0, y1), slice(x0, x1)))

@@ -117,23 +117,30 @@ class _Flow:
             ThreadPoolExecutor(_WRITERS, "isoscope-writing") as writers,
         ):
             # whatever fails, shards that are made already are still written: they need not be made again
-            for (shard, tile), values in landed(self._made(self._groups(readers)), self.model.device):
+            for (shard, tile), values in landed(self._made(self._groups(readers, writers)), self.model.device):
                 shard.place(tile, values)
                 self._say(shard)
                 if shard.done:
-                    self._settle(_AHEAD)
-                    self.pending.append(writers.submit(self._finish, shard))
-                    self._count(shard.job)
+                    self._hand_over(shard, writers)
             self._settle(0)
 
     def _open(self, job: Job) -> Shard | Job:
         """What is read for a job, or only the job if its shard is there; in a reader's thread."""
         return job if self.sink.written(job.box) else read(self.plan, self.frames, job)
 
-    def _groups(self, readers: ThreadPoolExecutor) -> Iterator[list[Item]]:
+    def _hand_over(self, shard: Shard, writers: ThreadPoolExecutor) -> None:
+        """Let a finished shard be written."""
+        self._settle(_AHEAD)
+        self.pending.append(writers.submit(self._finish, shard))
+        self._count(shard.job)
+
+    def _groups(self, readers: ThreadPoolExecutor, writers: ThreadPoolExecutor) -> Iterator[list[Item]]:
         """Tiles that go through the network together, in order."""
         group: list[Item] = []
         for shard in self._missing(in_order(readers, self._open, self.plan.jobs, _AHEAD)):
+            if shard.done:  # nothing in it is computed
+                self._hand_over(shard, writers)
+                continue
             self.batch.settle((shard, shard.tiles[len(shard.tiles) // 2]), self.total - self.tiles)
             for tile in shard.tiles:
                 item = (shard, tile)
