@@ -21,10 +21,8 @@ def install(site, name, entries, version="0.1.0"):
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    lines = [
-        line for group, found in entries.items() for line in (f"[{group}]", *(f"{k} = {v}" for k, v in found.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    groups = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in found.items()) for group, found in entries.items()]
+    (info / "entry_points.txt").write_text("".join(groups))
 
 
 def fresh(site, *arguments, folder="."):
@@ -67,11 +65,6 @@ def test_the_tests_of_every_new_plugin_pass_untouched(written):
     options = ["-q", "-W", "error", "--import-mode=importlib", "-p", "no:cacheprovider"]
     done = fresh(written / "site", "-m", "pytest", *options, *folders, folder=written)
     assert done.returncode == 0, done.stdout + done.stderr
-    for kind in KINDS:
-        assert (
-            "def test_it_is_found_by_its_name"
-            in (written / f"isoscope-my-{kind}" / "tests" / f"test_my_{kind}.py").read_text()
-        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -154,7 +147,7 @@ def test_each_bad_one_is_named_and_stops_no_other(tmp_path):
     for name, code in BAD.items():
         (tmp_path / f"acme_{name}.py").write_text(code)
     install(tmp_path, "acme-bad", {"isoscope.losses": {name: f"acme_{name}:{name}" for name in BAD}})
-    done = command(tmp_path, "plugins", "check", "acme-bad", "--limit", "60", "--json")
+    done = command(tmp_path, "plugins", "check", "acme-bad", "--limit", "10", "--json")
     found = {p["name"]: (p["status"], p["reason"]) for p in json.loads(done.stdout)["plugins"]}
     assert done.returncode == 1
     assert found == {
@@ -162,7 +155,7 @@ def test_each_bad_one_is_named_and_stops_no_other(tmp_path):
         "broken": ("failed", "losses plug-in 'broken' of acme-bad 0.1.0 cannot be imported (RuntimeError: no licence); "
                    "repair or uninstall acme-bad"),
         "greedy": ("unchecked", "it has no defaults for size; call isoscope.testing with some"),
-        "hanging": ("failed", "it took more than 60 s; repair it, or give it longer with --limit"),
+        "hanging": ("failed", "it took more than 10 s; repair it, or give it longer with --limit"),
         "leaving": ("failed", "it ended the process that checked it (exit code 7)"),
         "noisy": ("ok", ""),
         "quitting": ("failed", "losses plug-in 'quitting' of acme-bad 0.1.0 cannot be imported (SystemExit: 3); repair "
