@@ -13,7 +13,9 @@ from isoscope.errors import PluginError, nearest
 from isoscope.registry import Plugin, installed
 from isoscope.trial import LIMIT, tried
 from isoscope_terminal import options
+from isoscope_terminal.conformance import check
 from isoscope_terminal.manners import mannered
+from isoscope_terminal.scaffolding import new
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "listed"]
 
 app = typer.Typer(no_args_is_help=False)
+for command in (new, check):
+    app.command()(mannered(command))
 
 
 @app.callback(invoke_without_command=True)
