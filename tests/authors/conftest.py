@@ -25,7 +25,9 @@ def environment(tmp_path_factory):
     ours = next(p for p in site.getsitepackages() if Path(p).is_dir())
     (home / "beside.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
     command = root / "bin" / "isoscope"
-    command.write_text(f"#!{root}/bin/python\nfrom isoscope_terminal.app import main\n\nmain()\n")
+    command.write_text(
+        f"#!{root}/bin/python\nfrom isoscope_terminal.app import main\n\nif __name__ == '__main__':\n    main()\n"
+    )
     command.chmod(0o755)
     own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     return {**own, **OFFLINE, "PATH": f"{root}/bin{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(root)}
