@@ -192,4 +192,5 @@ def test_this_can_tell_an_import(tmp_path):
     (tmp_path / "crowd.py").write_text("raise AssertionError('imported')\n")
     install(tmp_path, "crowd", {"isoscope.losses": {"crowd": "crowd:loss"}})
     rows = json.loads(command(tmp_path, "plugins", "--load", "--json").stdout)["plugins"]
-    assert [p["status"] for p in rows if p["name"] == "crowd"] == ["broken: AssertionError: imported"]
+    (status,) = (p["status"] for p in rows if p["name"] == "crowd")
+    assert status == "broken: cannot be imported (AssertionError: imported); repair or uninstall crowd"
