@@ -85,7 +85,7 @@ def outside(tmp_path_factory):
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", PREAMBLE + code],
             env={**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, cwd=folder,
+            capture_output=True, text=True, cwd=folder, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
@@ -104,7 +104,7 @@ def terminal(tmp_path_factory):
         done = subprocess.run(
             [sys.executable, "-m", "isoscope_terminal.app", *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, cwd=folder,
+            capture_output=True, text=True, cwd=folder, timeout=600,
         )  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 

@@ -80,6 +80,7 @@ def test_who_waits_for_a_hanging_one_is_told_its_name(outside, monkeypatch):
         """
 import logging, os, signal
 from isoscope import importing
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background inherits that it is ignored
 importing._PATIENCE = 0.2
 heard = []
 class Ear(logging.Handler):
