@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -29,7 +30,7 @@ from isoscope_terminal import (
     verify,
 )
 from isoscope_terminal.manners import mannered, session
-from isoscope_terminal.voice import complain, steady_streams, told
+from isoscope_terminal.voice import complain, document_only, steady_streams, told
 
 __all__ = ["app", "main"]
 
@@ -73,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("ISOSCOPE_DEBUG", "") not in ("", "0")
     steady_streams()
-    with session(given, debug):
+    promised = document_only() if "--json" in given else contextlib.nullcontext()
+    with session(given, debug), promised:
         _obey([a for a in given if a != "--debug"], debug)
 
 

@@ -53,7 +53,8 @@ def _problems(facts: Mapping[str, Any]) -> Iterator[str]:
     for plugin in facts["plugins"]:
         if plugin["status"] != "ok":
             owner = f"{plugin['distribution']} {plugin['version']}"
-            yield f"{plugin['kind']} plug-in {plugin['name']} of {owner} is {plugin['status']}; repair or uninstall it"
+            remedy = "" if plugin["status"] != "conflict" else " with another; uninstall one of them"
+            yield f"{plugin['kind']} plug-in {plugin['name']} of {owner} is {plugin['status']}{remedy}"
     test = facts["self_test"]
     if test["error"]:
         yield f"the self-test failed: {test['error']}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -44,11 +44,13 @@ class Manners:
         quiet: only results and errors are said.
         verbose: log records from INFO on are shown, not only warnings.
         command: what was typed.
+        document: where the JSON document goes; none: stdout.
     """
 
     quiet: bool = False
     verbose: bool = False
     command: Sequence[str] = ()
+    document: TextIO | None = None
 
 
 manners = Manners()

@@ -11,8 +11,11 @@ import typer
 
 from isoscope.errors import PluginError, nearest
 from isoscope.registry import Plugin, installed
+from isoscope.trial import LIMIT, tried
 from isoscope_terminal import options
+from isoscope_terminal.conformance import check
 from isoscope_terminal.manners import mannered
+from isoscope_terminal.scaffolding import new
 from isoscope_terminal.voice import Voice
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "listed"]
 
 app = typer.Typer(no_args_is_help=False)
+for command in (new, check):
+    app.command()(mannered(command))
 
 
 @app.callback(invoke_without_command=True)
@@ -28,12 +33,15 @@ app = typer.Typer(no_args_is_help=False)
 def plugins(
     context: typer.Context,
     load: Annotated[bool, typer.Option("--load", help="Import each one, and say which are broken.")] = False,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="N", min=0.1, help="How long --load waits for each one.")
+    ] = LIMIT,
     as_json: options.Json = False,
 ) -> None:
     """List the installed plug-ins, or show one of them."""
     if context.invoked_subcommand is not None:
         return
-    rows = listed(installed(), load)
+    rows = listed(installed(), load, seconds)
     if as_json:
         Voice(as_json).deliver({"plugins": rows})
     else:
@@ -41,24 +49,18 @@ def plugins(
         Voice().table(columns, ([row[c] for c in columns] for row in rows))
 
 
-def listed(found: Sequence[Plugin], load: bool) -> list[dict[str, str]]:
+def listed(found: Sequence[Plugin], load: bool, seconds: float = LIMIT) -> list[dict[str, str]]:
     """Each plug-in with its distribution and whether it is ok, claimed twice or, if it is imported, broken."""
     claims = Counter((p.kind, p.name) for p in found)
-    rows = []
-    for p in found:
-        status = "conflict" if claims[p.kind, p.name] > 1 else _health(p) if load else "ok"
-        facts = {"kind": p.kind, "name": p.name, "distribution": p.distribution, "version": p.version}
-        rows.append({**facts, "status": status})
-    return rows
+    single = [p for p in found if claims[p.kind, p.name] == 1]
+    verdicts = dict(zip(single, tried(single, seconds) if load else ["ok"] * len(single), strict=True))
+    return [_row(p, verdicts.get(p)) for p in found]
 
 
-def _health(plugin: Plugin) -> str:
-    try:
-        plugin.load()
-    except PluginError as error:
-        cause = error.__cause__
-        return f"broken: {type(cause).__name__}: {cause}".splitlines()[0]
-    return "ok"
+def _row(plugin: Plugin, verdict: str | None) -> dict[str, str]:
+    facts = {"kind": plugin.kind, "name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
+    status = "conflict" if verdict is None else verdict if verdict == "ok" else f"broken: {verdict}"
+    return {**facts, "status": status}
 
 
 @app.command()

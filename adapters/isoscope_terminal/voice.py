@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -18,7 +19,7 @@ from isoscope_terminal.manners import manners, write_down
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Voice", "can_write", "complain", "console", "speak", "steady_streams", "told"]
+__all__ = ["Voice", "can_write", "complain", "console", "document_only", "speak", "steady_streams", "told"]
 
 
 def console(stderr: bool = False) -> Console:
@@ -60,7 +61,7 @@ class Voice:
 
     def deliver(self, document: Any) -> None:
         """Print the one JSON document."""
-        typer.echo(json.dumps(document, indent=2, allow_nan=False))
+        typer.echo(json.dumps(document, indent=2, allow_nan=False), file=manners.document)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = False) -> None:
         """Draw a table; with `numbers`, every column but the first holds figures."""
@@ -111,3 +112,39 @@ def can_write(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def document_only() -> Iterator[None]:
+    """While inside, stdout is for the one JSON document: what plug-ins and libraries print there goes to stderr."""
+    real = sys.stdout
+    with contextlib.ExitStack() as stack:
+        manners.document = stack.enter_context(_aside()) if _is_stdout(real) else real
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
+        finally:
+            manners.document = None
+            real.flush()
+
+
+def _is_stdout(stream: TextIO) -> bool:
+    """Whether native code and child processes write where this stream does."""
+    try:
+        return stream.fileno() == 1
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _aside() -> Iterator[TextIO]:
+    """A stream to what is stdout now; as long as it is open, file descriptor 1 is stderr."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(os.dup(kept), "w", encoding=sys.stdout.encoding, errors="backslashreplace") as stream:  # noqa: PTH123
+            yield stream
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

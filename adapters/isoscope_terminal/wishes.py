@@ -74,7 +74,9 @@ def gathered(
                 f"got --{name} {value}, but {recipe} was made for {name} {stated} and its other keys with it; "
                 f"leave out --{name}, or write a recipe with `isoscope init`"
             )
-    return merge(merge(keys, set_(overrides)), more)
+    # a component of another name replaces the whole of the old one: the name first, or it would take --set with it
+    named = {k: v for k, v in more.items() if k == "method"}
+    return merge(merge(merge(keys, named), set_(overrides)), more)
 
 
 def stored_recipe(run: Path, asked: Mapping[str, Any]) -> Recipe:

@@ -145,13 +145,13 @@ class Store(Protocol):
         """
 
 
-generators: Registry[Any] = Registry("generators")
-discriminators: Registry[Any] = Registry("discriminators")
-losses: Registry[Callable[..., Loss]] = Registry("losses")
-tilings: Registry[Callable[..., Tiling]] = Registry("tilings")
-tasks: Registry[Task] = Registry("tasks")
-methods: Registry[Callable[..., Method]] = Registry("methods")
-stores: Registry[Callable[..., Store]] = Registry("stores")
+generators: Registry[Any] = Registry("generators", ("inputs", "outputs"))
+discriminators: Registry[Any] = Registry("discriminators", ("inputs",))
+losses: Registry[Callable[..., Loss]] = Registry("losses", ())
+tilings: Registry[Callable[..., Tiling]] = Registry("tilings", ())
+tasks: Registry[Task] = Registry("tasks", ("source", "target"))
+methods: Registry[Callable[..., Method]] = Registry("methods", ("source", "target", "terms", "patch"))
+stores: Registry[Callable[..., Store]] = Registry("stores", ())
 
 REGISTRIES: dict[str, Registry[Any]] = {
     r.kind: r for r in (generators, discriminators, losses, tilings, tasks, methods, stores)

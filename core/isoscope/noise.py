@@ -15,6 +15,8 @@ _FAR = 4.0
 """Deviations beyond which a residual is content. Nearer cuts lose the long tail that few photons give to noise."""
 _CUBED = 6.0
 """One over the sum of the cubes of the filter's weights: what it leaves of a third central moment is so much less."""
+_LEAST = 1e-8
+"""Variance below which nothing can be told from rounding."""
 _MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
 
@@ -48,7 +50,9 @@ def _moments(residual: Tensor) -> Tensor:
 
 
 def noise_of(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit variance = c0 + c1 * mean to the noise of one channel.
+    """Fit variance = c0 + c1 * mean to the noise of one channel, so that relative errors are least.
+
+    Else bright pixels alone would decide, and what is fitted to dark ones could be wrong many times over.
 
     Args:
         images: [N, 1, H, W].
@@ -56,11 +60,13 @@ def noise_of(images: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         c0 and c1, scalars; c1 is not negative, and the variance is positive over the range of means seen.
     """
-    means, variances, _ = _binned(images)
-    centred = means - means.mean()
-    c1 = ((centred * variances).sum() / centred.square().sum().clamp_min(1e-12)).clamp_min(0)
-    c0 = variances.mean() - c1 * means.mean()
-    return torch.maximum(c0, 1e-8 - c1 * means.min()), c1
+    from scipy.optimize import nnls
+
+    means, variances, _ = (t.double().cpu() for t in _binned(images))
+    above, weights = means - means.min(), 1 / variances.clamp_min(_LEAST)
+    (darkest, c1), _ = nnls(torch.stack([weights, weights * above], 1).numpy(), [1.0] * _BINS)
+    c0 = max(darkest, _LEAST) - c1 * float(means.min())
+    return images.new_tensor(c0), images.new_tensor(c1)
 
 
 def skewness_of(images: Tensor, c1: Tensor) -> Tensor:
@@ -73,8 +79,12 @@ def skewness_of(images: Tensor, c1: Tensor) -> Tensor:
 
 
 def spread_of(images: Tensor, c0: Tensor, c1: Tensor) -> Tensor:
-    """How much the noise of one image differs from that of another: standard deviation of the log of its amplitude."""
+    """How much the noise of one image differs from that of another: deviation of the log of its amplitude.
+
+    By the median of deviations: patches that c0 + c1 * mean does not fit are no images of another exposure.
+    """
     residual, mean = _residual(images)
-    expected = (c0 + c1 * mean).clamp_min(1e-8).sqrt()
+    expected = (c0 + c1 * mean).clamp_min(_LEAST).sqrt()
     amplitudes = (residual / expected).abs().flatten(1).median(1).values * _MAD
-    return amplitudes.clamp_min(1e-6).log().std()
+    logarithms = amplitudes.clamp_min(1e-6).log()
+    return (logarithms - logarithms.median()).abs().median() * _MAD

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
-from isoscope.errors import PluginError, RecipeError, nearest
+from isoscope.errors import IsoscopeError, PluginError, RecipeError, nearest
+from isoscope.importing import one_line as said
+from isoscope.importing import patience
 from isoscope.registry import Registry
 
 __all__ = ["Component", "Kind", "build", "one_line", "resolve", "schema"]
@@ -90,7 +92,11 @@ def one_line(error: ValidationError, known: dict[str, Any], where: str) -> str:
 
 
 def _validated(registry: Registry[Any], component: Component) -> BaseModel:
-    model = schema(registry[component.name])
+    factory = registry[component.name]
+    try:
+        model = schema(factory)
+    except PluginError as error:
+        raise PluginError(f"{registry.describe(component.name).label} cannot be used: {error}") from error
     try:
         return model.model_validate(component.parameters)
     except ValidationError as error:
@@ -117,7 +123,21 @@ def resolve(registry: Registry[Any], component: Component) -> Component:
 
 
 def build(registry: Registry[Callable[..., T]], component: Component, *core: Any) -> T:
-    """Call the factory behind a component with the core's arguments and the user's validated parameters."""
+    """Call the factory behind a component with the core's arguments and the user's validated parameters.
+
+    Raises:
+        RecipeError: for an unknown or wrong parameter, or as the factory says.
+        PluginError: for an unknown plug-in, or one that fails when it is called.
+    """
     values = _validated(registry, component)
     keywords = {name: getattr(values, name) for name in type(values).model_fields}
-    return registry[component.name](*core, **keywords)
+    factory, plugin = registry[component.name], registry.describe(component.name)
+    try:
+        with patience(plugin.label):
+            return factory(*core, **keywords)
+    except IsoscopeError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{plugin.label} fails when it is called ({said(error)}); repair or uninstall {plugin.distribution}"
+        ) from error

@@ -13,7 +13,7 @@ from isoscope.domain import Operator
 from isoscope.errors import RecipeError, nearest
 from isoscope.overrides import merge
 from isoscope.parameters import Component, one_line, resolve
-from isoscope.preparation import Preparation
+from isoscope.preparation import Preparation, check_sides
 from isoscope.schedule import Shape
 
 __all__ = [
@@ -165,24 +165,6 @@ def parse(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
         raise RecipeError(one_line(error, _fields(error.errors()[0]["loc"]), where)) from None
 
 
-def _check_preparation(recipe: Recipe) -> None:
-    """Refuse what an output would need undone and cannot have, and what would need the stain of an input."""
-    if recipe.target.prepare.background:
-        raise RecipeError(
-            "target.prepare.background cannot be undone in outputs; expected it of the source only; leave it out"
-        )
-    if recipe.source.prepare.stain:
-        raise RecipeError("got source.prepare.stain; expected a stain of the target only, to learn from; leave it out")
-    if recipe.target.prepare.stain and recipe.target.prepare.offset is not None:
-        raise RecipeError("got an offset and a stain in target.prepare; expected either; leave out the offset")
-    for side in ("source", "target"):
-        declared = getattr(recipe, side).prepare.model_dump(exclude_none=True)
-        if "labels" in declared and len(declared) > 1:
-            raise RecipeError(
-                f"got {' and '.join(declared)} in {side}.prepare; labels have no grey values; leave out the rest"
-            )
-
-
 def resolved(recipe: Recipe) -> Recipe:
     """The recipe with every plug-in's parameters spelled out.
 
@@ -192,7 +174,7 @@ def resolved(recipe: Recipe) -> Recipe:
     """
     if recipe.task != "custom" and recipe.task not in kinds.tasks:
         raise RecipeError(f"no task is called {recipe.task!r}; {nearest(recipe.task, kinds.tasks)}")
-    _check_preparation(recipe)
+    check_sides(recipe.source.prepare, recipe.target.prepare)
     losses = {}
     for label, term in recipe.losses.items():
         component = resolve(kinds.losses, term.component(label))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any, Generic, TypeVar, cast
 
 from isoscope.errors import PluginError, nearest
+from isoscope.importing import fault, imported
 
-__all__ = ["Plugin", "Registry", "installed"]
+__all__ = ["API", "Plugin", "Registry", "installed"]
 
+API = 1
+"""Version of what plug-ins may rely on: `kinds` and the public modules. A plug-in's module may announce the one that it
+was written for as `ISOSCOPE_API`, and is refused where that is another."""
 T = TypeVar("T")
 _PREFIX = "isoscope."
 
@@ -31,22 +35,20 @@ class Plugin:
         """The distribution and version that brought it."""
         return f"{self.distribution} {self.version}"
 
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return f"{self.kind} plug-in {self.name!r} of {self.source}"
+
     def load(self) -> Any:
         """Import the plug-in.
 
         Raises:
-            PluginError: if the import fails, naming the distribution and the cause.
+            PluginError: if the import fails, or it announces another API, naming the distribution and the cause.
         """
         if self.entry is None:
             return self.target
-        try:
-            return self.entry.load()
-        except (Exception, SystemExit) as error:  # whatever a plug-in raises is its own fault, not ours
-            cause = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise PluginError(
-                f"{self.kind} plug-in {self.name!r} of {self.source} cannot be imported ({cause}); "
-                f"repair or uninstall {self.distribution}"
-            ) from error
+        return imported(self.entry, self.label, self.distribution, API)
 
 
 def _entries(distribution: Distribution) -> Iterator[Plugin]:
@@ -73,11 +75,15 @@ class Registry(Mapping[str, T], Generic[T]):
     """The plug-ins of one kind, by name.
 
     Iterating imports nothing. `registry[name]` imports on first ask. A name claimed twice, or a plug-in that cannot
-    be imported, fails only for whoever asks for that name.
+    be imported or called, fails only for whoever asks for that name.
+
+    Args:
+        kind: of the plug-ins, in the plural.
+        takes: names of the arguments that the core gives a factory; none: nothing is checked.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, takes: Sequence[str] | None = None) -> None:
+        self.kind, self.takes = kind, takes
         self._found: dict[str, list[Plugin]] | None = None
         self._added: dict[str, Plugin] = {}
         self._loaded: dict[str, T] = {}
@@ -121,8 +127,14 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self._loaded:
-            self._loaded[name] = cast("T", self.describe(name).load())
+            self._loaded[name] = self._fitting(self.describe(name))
         return self._loaded[name]
+
+    def _fitting(self, plugin: Plugin) -> T:
+        target = plugin.load()
+        if self.takes is not None and (wrong := fault(target, self.takes)):
+            raise PluginError(f"{plugin.label} {wrong}; repair or uninstall {plugin.distribution}")
+        return cast("T", target)
 
     def __contains__(self, name: object) -> bool:
         return name in self.plugins()

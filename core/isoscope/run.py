@@ -30,7 +30,7 @@ from isoscope.watching.witness import Witness
 
 __all__ = ["Run"]
 
-_PREPARATION = 8
+_PREPARATION = 16
 
 
 class Run:

@@ -15,7 +15,6 @@ from isoscope.errors import DataError
 
 __all__ = [
     "AXES", "ArraySink", "ArrayVolume", "Box", "Header", "Layout", "Shape", "Sink", "Volume", "as_tczyx", "layout_of",
-    "widened",
 ]  # fmt: skip
 
 AXES = "TCZYX"
@@ -49,13 +48,6 @@ class Box:
     def whole(cls, shape: Shape) -> Box:
         """The box that covers an array of this shape."""
         return cls((0, 0, 0, 0, 0), shape)
-
-
-def widened(box: Box, reach: int, shape: Shape) -> Box:
-    """The box with so many pixels more on each side in y and x, as far as an array of this shape has them."""
-    (t0, c0, z0, y0, x0), (t1, c1, z1, y1, x1) = box.start, box.stop
-    y0, x0 = max(0, y0 - reach), max(0, x0 - reach)
-    return Box((t0, c0, z0, y0, x0), (t1, c1, z1, min(shape[3], y1 + reach), min(shape[4], x1 + reach)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,15 @@ _START = {
     "log_spread": 1e-3,
     "log_skewness": 1.0,
 }
+_LEVELS = torch.cat([torch.linspace(0.02, 0.98, 25), 1 - torch.logspace(-1.8, -3.3, 25)])
+"""Quantiles that are matched. Half of them are of the brightest 2 %: what is rare and bright is what would saturate."""
 _EVEN, _LOPSIDED = 0.02, 2.5
 """Least skewness, a formula's need; and largest, beyond which most pixels see no photon."""
 
 
 def _matched(clean: Tensor, noisy: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """Gain and offset that carry the grey-value distribution of clean images to that of noisy ones, both smoothed."""
-    steps = torch.linspace(0.02, 0.98, 49, device=clean.device)
+    steps = _LEVELS.to(clean.device)
     x, y = (
         torch.quantile(smooth(t, sigma).flatten()[:: max(1, t.numel() // 1_000_000)], steps) for t in (clean, noisy)
     )

@@ -35,14 +35,18 @@ def test_all_is_well(isoscope):
 
 def test_broken_plugins_are_named(isoscope, monkeypatch):
     rows = [
-        {"kind": "losses", "name": "bad", "distribution": "theirs", "version": "1", "status": "broken: ImportError"}
+        {
+            "kind": "losses",
+            "name": "bad",
+            "distribution": "theirs",
+            "version": "1",
+            "status": "broken: ImportError; uninstall theirs",
+        }
     ]
     monkeypatch.setattr(doctor, "listed", lambda found, load: rows)
     code, out, err = isoscope("doctor")
     assert code == 1
-    assert err == (
-        "isoscope: error: losses plug-in bad of theirs 1 is broken: ImportError; repair or uninstall it\n"
-    )  # fmt: skip
+    assert err == "isoscope: error: losses plug-in bad of theirs 1 is broken: ImportError; uninstall theirs\n"
     assert "not well: 1 found" in out
 
 

@@ -84,7 +84,8 @@ def test_supervised_training_predicts_and_resumes(isoscope, split, train):
     assert len(list((split / "made").iterdir())) >= 2
     code, out, _ = isoscope(*train("--method", "supervised", "--resume", "--json"))
     assert code == 0
-    assert json.loads(out)["recipe"]["method"]["name"] == "supervised"
+    method = json.loads(out)["recipe"]["method"]
+    assert (method["name"], method["forward"]["width"]) == ("supervised", 2)  # --method leaves --set method.… in force
 
 
 def test_pairs_that_do_not_match_are_refused_before_anything_is_written(isoscope, split, spots, train):

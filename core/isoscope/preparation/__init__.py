@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from isoscope.preparation.section import Background, Labels, Preparation, Stain
+from isoscope.preparation.section import Background, Labels, Preparation, Stain, check_sides
 
-__all__ = ["Background", "Labels", "Preparation", "Stain"]
+__all__ = ["Background", "Labels", "Preparation", "Stain", "check_sides"]

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoscope.errors import DataError
-from isoscope.volume import Box, Header, Layout, Volume, layout_of, widened
+from isoscope.preparation.margins import widened
+from isoscope.volume import Box, Header, Layout, Volume, layout_of
 
 __all__ = ["DepthVolume", "depth_of"]
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoscope.preparation.depth import DepthVolume
+from isoscope.preparation.margins import widened
 from isoscope.preparation.section import Background, Preparation
 from isoscope.preparation.staining import stained
-from isoscope.volume import Box, Header, Layout, Volume, layout_of, widened
+from isoscope.volume import Box, Header, Layout, Volume, layout_of
 
 __all__ = ["PreparedVolume", "prepared"]
 

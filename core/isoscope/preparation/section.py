@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-__all__ = ["OFFSET_PERCENTILE", "Background", "Labels", "Preparation", "Stain"]
+from isoscope.errors import RecipeError
+
+__all__ = ["OFFSET_PERCENTILE", "Background", "Labels", "Preparation", "Stain", "check_sides"]
 
 OFFSET_PERCENTILE = 0.1
 """Of all sampled grey values of a set: what `offset: auto` takes for the camera's offset."""
@@ -67,3 +69,25 @@ class Preparation(_Part):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+
+def check_sides(source: Preparation, target: Preparation) -> None:
+    """Refuse what one of the two sides cannot have, and what excludes each other.
+
+    Raises:
+        RecipeError: naming the key.
+    """
+    if target.background:
+        raise RecipeError(
+            "target.prepare.background cannot be undone in outputs; expected it of the source only; leave it out"
+        )
+    if source.stain:
+        raise RecipeError("got source.prepare.stain; expected a stain of the target only, to learn from; leave it out")
+    if target.stain and target.offset is not None:
+        raise RecipeError("got an offset and a stain in target.prepare; expected either; leave out the offset")
+    for side, given in (("source", source), ("target", target)):
+        declared = given.model_dump(exclude_none=True)
+        if "labels" in declared and len(declared) > 1:
+            raise RecipeError(
+                f"got {' and '.join(declared)} in {side}.prepare; labels have no grey values; leave out the rest"
+            )

@@ -1,0 +1,5 @@
+"""Needs a module that nobody has installed."""
+
+import acme_absent
+
+lacking = acme_absent.lacking
