@@ -13,19 +13,26 @@ __all__ = ["ends", "matched"]
 _DARK = torch.linspace(0.00125, 0.005, 10)
 _BRIGHT = 1 - torch.logspace(-1.8, -3.3, 25)
 """Quantiles whose means are the ends. The bright one is wide: what would saturate must not be missed."""
-_MOST = 1_000_000
-"""Values that quantiles are taken of."""
+_PARTS = 16
+"""Into which a set is divided. Each image, or few of them, counts by itself: files may be scaled one by one."""
 _LEAST = 1e-6
 """Grey values between dark and bright, in images that are all the same."""
 
 
 def ends(images: Tensor, sigma: float) -> tuple[float, float]:
-    """How dark and how bright one channel [N, 1, H, W] gets, smoothed by `sigma` pixels, in its own units.
+    """How dark and how bright the images of a set get on average, smoothed by `sigma` pixels, in their own units.
 
     What lies between depends on how much content the fields happen to have, and two unpaired sets are of other fields.
+
+    Args:
+        images: one channel, [N, 1, H, W]; patches of one image follow each other.
+        sigma: hides the noise.
     """
-    values = smooth(images, sigma).flatten()[:: max(1, images.numel() // _MOST)]
-    dark, bright = (float(torch.quantile(values, q.to(values.device)).mean()) for q in (_DARK, _BRIGHT))
+    parts = smooth(images, sigma).flatten(1).chunk(_PARTS)
+    dark, bright = (
+        float(torch.stack([torch.quantile(p.flatten(), q.to(p.device)).mean() for p in parts]).mean())
+        for q in (_DARK, _BRIGHT)
+    )
     return dark, bright
 
 
