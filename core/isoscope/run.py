@@ -30,8 +30,8 @@ from isoscope.watching.witness import Witness
 
 __all__ = ["Run"]
 
-_PIXELS, _FEWEST = 2**21, 4
-"""Of each set, from which generators are estimated before training; and calibration batches to take at least."""
+_PIXELS, _AGAIN, _FEWEST = 2**21, 4, 4
+"""Pixels of each set from which generators are estimated, how often a small set may be drawn from, least batches."""
 
 
 class Run:
@@ -77,7 +77,8 @@ class Run:
     def _many_patches(self, direction: str) -> Tensor:
         """For what needs more patches than statistics of activations do; those of one image follow each other."""
         sampler = self.calibration[0 if direction == "a2b" else 1]
-        steps = range(max(_FEWEST, _PIXELS // (sampler.batch * sampler.patch**2)))
+        pixels = min(_PIXELS, _AGAIN * sum(len(f) * f.size[0] * f.size[1] for f in sampler.frames))
+        steps = range(max(_FEWEST, pixels // (sampler.batch * sampler.patch**2)))
         images = torch.tensor([sampler.place(k, i)[0] for k in steps for i in range(sampler.batch)])
         return torch.cat([sampler(k) for k in steps])[images.argsort(stable=True)].to(self.device)
 
