@@ -75,7 +75,7 @@ class Witness:
         """Take fixed patches: a corner of each test image."""
         self.run, self.ahead = run, list(MOMENTS)
         corners = torch.stack([torch.from_numpy(x[:64, :64]) for x in self.data.test])[:, None]
-        self.patches = run.samplers[0].intensity.normalise(corners)
+        self.patches = run.samplers[0].intensity.normalise(corners).to(run.device)
 
     @torch.no_grad()
     def report(self, progress: training.Progress) -> None:

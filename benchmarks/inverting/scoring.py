@@ -33,7 +33,7 @@ def _tensor(images: list[Any]) -> torch.Tensor:
 
 def score(run: Path, fields: Fields) -> dict[str, Any]:
     """Everything about a finished run."""
-    forward, backward = (load(run, direction).model for direction in ("a2b", "b2a"))
+    forward, backward = (load(run, direction, device="cpu").model for direction in ("a2b", "b2a"))
     a, b = _tensor(fields.test), _tensor(fields.truth)
     made = [forward(x[None])[0] for x in a]
     there = torch.stack(made)

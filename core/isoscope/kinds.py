@@ -36,7 +36,8 @@ Generator: TypeAlias = "Callable[..., nn.Module]"
 It carries `stride: int`, the multiple that H and W must have. It must accept any such size from 16 px and two
 strides on. The module may offer:
 
-- `fit(inputs, outputs)`, called once before training with unpaired patches of both domains;
+- `fit(inputs, outputs)`, called once before training with unpaired patches of both domains; patches of one image
+  follow each other;
 - `describe() -> Mapping[str, Quantity]`, its parameters that have a physical meaning, with their units: shown when a
   run starts and ends, and stored with the model;
 - noise, where one image has many answers: with `pixel_noise: int` and `image_noise: int` it is also called as

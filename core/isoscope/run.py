@@ -30,7 +30,8 @@ from isoscope.watching.witness import Witness
 
 __all__ = ["Run"]
 
-_PREPARATION = 16
+_PIXELS, _AGAIN, _FEWEST = 2**21, 4, 4
+"""Pixels of each set from which generators are estimated, how often a small set may be drawn from, least batches."""
 
 
 class Run:
@@ -74,9 +75,12 @@ class Run:
             yield self.method.generator(direction), self._calibration_patches(direction)
 
     def _many_patches(self, direction: str) -> Tensor:
-        """Several calibration batches, for estimates that need more than statistics of activations do."""
+        """For what needs more patches than statistics of activations do; those of one image follow each other."""
         sampler = self.calibration[0 if direction == "a2b" else 1]
-        return torch.cat([sampler(k) for k in range(_PREPARATION)]).to(self.device)
+        pixels = min(_PIXELS, _AGAIN * sum(len(f) * f.size[0] * f.size[1] for f in sampler.frames))
+        steps = range(max(_FEWEST, pixels // (sampler.batch * sampler.patch**2)))
+        images = torch.tensor([sampler.place(k, i)[0] for k in steps for i in range(sampler.batch)])
+        return torch.cat([sampler(k) for k in steps])[images.argsort(stable=True)].to(self.device)
 
     def _calibration_patches(self, direction: str) -> Tensor:
         return self._to_device(self.calibration[0 if direction == "a2b" else 1](0))
@@ -125,7 +129,7 @@ class Run:
         """Look at what the run has come to, if it is time to.
 
         Raises:
-            Inversion: as the recipe's watchdog says.
+            Failure: as the recipe's watchdog says.
         """
         self.vigil.attend(done, self.pace.u(done), self.pace.total, self.ready)
 

@@ -19,7 +19,7 @@ from isoscope.run import Run
 from isoscope.sampling import prefetched
 from isoscope.volume import Volume
 from isoscope.watching import restarting
-from isoscope.watching.watchdog import Inversion
+from isoscope.watching.watchdog import Failure
 
 __all__ = ["Progress", "check_folder", "train"]
 
@@ -122,7 +122,7 @@ def train(
             try:
                 _loop(run, start, report, stop, preview)
                 return folder
-            except Inversion as seen:
+            except Failure as seen:
                 recipe = restarting.next_recipe(run, seen)
             del run  # and the images it holds, before the next decodes its own
             run, start = Run(recipe, source, target, folder), 0

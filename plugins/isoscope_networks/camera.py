@@ -13,7 +13,7 @@ from isoscope.errors import RecipeError
 from isoscope.intensity import HEADROOM
 from isoscope.noise import noise_of, skewness_of, spread_of
 from isoscope.quantity import Quantity
-from isoscope.saliency import smooth
+from isoscope_networks.moments import ends, matched
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -30,21 +30,8 @@ _START = {
     "log_spread": 1e-3,
     "log_skewness": 1.0,
 }
-_LEVELS = torch.cat([torch.linspace(0.02, 0.98, 25), 1 - torch.logspace(-1.8, -3.3, 25)])
-"""Quantiles that are matched. Half of them are of the brightest 2 %: what is rare and bright is what would saturate."""
 _EVEN, _LOPSIDED = 0.02, 2.5
 """Least skewness, a formula's need; and largest, beyond which most pixels see no photon."""
-
-
-def _matched(clean: Tensor, noisy: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-    """Gain and offset that carry the grey-value distribution of clean images to that of noisy ones, both smoothed."""
-    steps = _LEVELS.to(clean.device)
-    x, y = (
-        torch.quantile(smooth(t, sigma).flatten()[:: max(1, t.numel() // 1_000_000)], steps) for t in (clean, noisy)
-    )
-    centred = x - x.mean()
-    gain = (centred * y).sum() / centred.square().sum().clamp_min(1e-12)
-    return gain, y.mean() - gain * x.mean()
 
 
 def _lopsided(white: Tensor, skewness: Tensor) -> Tensor:
@@ -71,9 +58,13 @@ class Camera(nn.Module):
 
     stride = 1
 
-    def __init__(self, inputs: Domain, outputs: Domain, *, learn: bool, sigma: float) -> None:
+    def __init__(
+        self, inputs: Domain, outputs: Domain, *, learn: bool, sigma: float,
+        gain: float | None = None, offset: float | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.inputs, self.outputs, self.sigma = inputs, outputs, sigma
+        self.declared = gain, offset
         self.pixel_noise = self.image_noise = outputs.channels
         for name, value in _START.items():
             start = math.log(value) if name.startswith("log_") else value
@@ -87,7 +78,7 @@ class Camera(nn.Module):
         """Match moments on unpaired patches [N, C, H, W] of the domains it reads and writes."""
         for c in range(clean.shape[1]):
             b, a = clean[:, c : c + 1], noisy[:, c : c + 1]
-            gain, offset = _matched(b, a, self.sigma)
+            gain, offset = self._scaling(c, b, a)
             c0, c1 = noise_of(a)
             spread = spread_of(a, c0, c1)
             found = {
@@ -102,6 +93,17 @@ class Camera(nn.Module):
             self.get_parameter("offset")[c] = offset
             for name, value in (("lowest", a.amin()), ("highest", a.amax())):
                 self.get_buffer(name)[c] = value
+
+    def _scaling(self, c: int, clean: Tensor, noisy: Tensor) -> tuple[Tensor, float]:
+        """Gain and offset of channel c, in network values."""
+        (low_b, span_b), (low_a, span_a) = ((float(low[c]), float(span[c])) for low, span in self._scales())
+        grey_b, grey_a = low_b + span_b * (clean + HEADROOM), low_a + span_a * (noisy + HEADROOM)
+        gain, offset = matched(ends(grey_b, self.sigma), ends(grey_a, self.sigma), *self.declared)
+        slope = gain * span_b / span_a
+        return clean.new_tensor(slope), (offset + gain * low_b - low_a) / span_a + HEADROOM * (slope - 1)
+
+    def _scales(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        return _scale(self.inputs), _scale(self.outputs)
 
     def _values(self) -> tuple[Tensor, ...]:
         """Gain, offset, variance of the darkest pixels, variance per value above them, spread, skewness: [C] each."""
@@ -141,7 +143,7 @@ class Camera(nn.Module):
         limit of the noisy domain, where it is darkest.
         """
         gain, offset, read, shot, spread, skewness = (v.detach().double().cpu() for v in self._values())
-        (low_b, span_b), (low_a, span_a) = _scale(self.inputs), _scale(self.outputs)
+        (low_b, span_b), (low_a, span_a) = self._scales()
         slope = gain * span_a / span_b
         dark = low_a + (offset + HEADROOM - gain * HEADROOM) * span_a - slope * low_b
         return {
@@ -168,7 +170,14 @@ def check_channels(name: str, inputs: Domain, outputs: Domain) -> None:
 
 
 def camera(
-    inputs: Domain, outputs: Domain, /, *, learn: bool = False, sigma: Annotated[float, Field(gt=0)] = 2.0
+    inputs: Domain,
+    outputs: Domain,
+    /,
+    *,
+    learn: bool = False,
+    sigma: Annotated[float, Field(gt=0)] = 2.0,
+    gain: Annotated[float | None, Field(gt=0)] = None,
+    offset: float | None = None,
 ) -> Camera:
     """Gain, offset, read and shot noise, estimated from the two unpaired sets before training.
 
@@ -177,6 +186,8 @@ def camera(
         outputs: the noisy domain, of as many channels.
         learn: go on adjusting the estimates during training, by the losses.
         sigma: Gaussian in pixels that hides the noise when grey-value distributions are matched.
+        gain: noisy grey values per clean one, where it is known; 1 if both sets were taken and saved alike.
+        offset: noisy grey value of a clean one of 0, where it is known; 0 if both sets were taken and saved alike.
     """
     check_channels("camera", inputs, outputs)
-    return Camera(inputs, outputs, learn=learn, sigma=sigma)
+    return Camera(inputs, outputs, learn=learn, sigma=sigma, gain=gain, offset=offset)

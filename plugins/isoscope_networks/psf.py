@@ -34,11 +34,12 @@ class PSF(nn.Module):
     stride = 1
 
     def __init__(
-        self, inputs: Domain, outputs: Domain, *, sigma: float | None, largest: float, learn: bool, smoothing: float
-    ) -> None:
+        self, inputs: Domain, outputs: Domain, *, sigma: float | None, largest: float, learn: bool, smoothing: float,
+        gain: float | None = None, offset: float | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.declared, self.largest, self.domain = sigma, largest, outputs
-        self.camera = Camera(inputs, outputs, learn=learn, sigma=smoothing)
+        self.camera = Camera(inputs, outputs, learn=learn, sigma=smoothing, gain=gain, offset=offset)
         self.pixel_noise, self.image_noise = self.camera.pixel_noise, self.camera.image_noise
         start = torch.full((inputs.channels,), math.log(sigma or 1.0))
         self.log_sigma = nn.Parameter(start, requires_grad=learn)
@@ -88,6 +89,8 @@ def psf(
     largest: Annotated[float, Field(gt=0, le=20)] = 6.0,
     learn: bool = False,
     smoothing: Annotated[float, Field(gt=0)] = 2.0,
+    gain: Annotated[float | None, Field(gt=0)] = None,
+    offset: float | None = None,
 ) -> PSF:
     """Blur, then gain, offset, read and shot noise, estimated from the two unpaired sets before training.
 
@@ -98,10 +101,14 @@ def psf(
         largest: sigma that is looked for and allowed, in pixels.
         learn: go on adjusting the estimates during training, by the losses.
         smoothing: Gaussian in pixels that hides the noise when grey-value distributions are matched.
+        gain: as of `camera`.
+        offset: as of `camera`.
     """
     check_channels("psf", inputs, outputs)
     if sigma is not None and not _LEAST <= sigma <= largest:
         raise RecipeError(
             f"generator 'psf' got sigma {sigma:g}; expected {_LEAST:g} to largest={largest:g}; change one"
         )
-    return PSF(inputs, outputs, sigma=sigma, largest=largest, learn=learn, smoothing=smoothing)
+    return PSF(
+        inputs, outputs, sigma=sigma, largest=largest, learn=learn, smoothing=smoothing, gain=gain, offset=offset
+    )

@@ -71,11 +71,18 @@ class TestWhenToBark:
         assert not Watchdog(early).barks
         assert not Watchdog([*early, look(3, 0.1, found=BAD)]).barks
 
+    def test_at_two_flat_looks_in_a_row_of_one_direction(self):
+        one, other = (Look(k, 0.1 * k, {"a2b": GOOD}, NAN, frozenset([d])) for k, d in ((1, "a2b"), (2, "b2a")))
+        assert not Watchdog([one, other]).collapsed
+        assert Watchdog([one, one]).collapsed == {"a2b"}
+        assert one.order > look(1, 0.1).order
+
     def test_what_it_saw_comes_back_from_json(self):
-        dog = Watchdog([look(1, 0.1, NAN, BAD), look(2, 0.5, 0.25)])
+        dog = Watchdog([look(1, 0.1, NAN, BAD), look(2, 0.5, 0.25), Look(3, 0.6, {}, NAN, frozenset(["b2a"]))])
         again = Watchdog.remembered(json.loads(json.dumps(dog.facts(), allow_nan=False)))
         assert again.facts() == dog.facts()
-        assert again.looks[1] == dog.looks[1]
+        assert again.looks[1:2] == dog.looks[1:2]
+        assert again.looks[2].flat == {"b2a"}
 
 
 class TestWhatToKeep:
@@ -182,6 +189,16 @@ class TestWitness:
         assert witness.criterion == "pairs"
         assert witness.look(1, 1.0, {"a2b": nn.Identity()}, True).error == pytest.approx(0.125)
 
+    def test_a_network_whose_units_are_dead_is_seen(self, patches):
+        class Dead(nn.Module):
+            def forward(self, x):
+                return 0 * x - 0.9
+
+        witness = Witness(patches, (domain("a"), domain("b")), Stub())
+        assert witness.look(1, 0.1, {"a2b": Dead(), "b2a": nn.Identity()}, False).flat == {"a2b"}
+        empty = Witness([0 * patches[0], patches[1]], (domain("a"), domain("b")), Stub())
+        assert not empty.look(1, 0.1, {"a2b": nn.Identity()}, False).flat, "nothing can come of nothing"
+
     def test_a_glance_costs_no_error(self, patches):
         found = Witness(patches, (domain("a"), domain("b")), Stub()).look(1, 0.1, {"a2b": nn.Identity()}, False)
         assert not found.known
@@ -214,6 +231,8 @@ def scripted(monkeypatch):
         def seen(self, step, u, networks, judged):
             found = real(self, step, u, networks, judged)
             given, error = find(self.seed, step)
+            if given == "flat":
+                return Look(step, u, found.agreements, error, frozenset(["a2b"]))
             return Look(step, u, dict.fromkeys(found.agreements, given), error)
 
         began = Run.__init__
@@ -309,6 +328,13 @@ class TestInverted:
         with pytest.raises(Inversion, match=r"^content and background have changed places .*seed 1.*another --seed$"):
             training.train(camera(restarts=1), source, target, tmp_path / "run")
         assert [note["seed"] for note in restarting.notes(tmp_path / "run")] == [0]
+
+    def test_a_network_that_died_begins_again_as_well(self, tmp_path, closely, scripted, camera, source, target):
+        scripted(lambda seed, _: ("flat", 1.0) if seed == 0 else (GOOD, 1.0))
+        folder = training.train(camera(), source, target, tmp_path / "run")
+        (note,) = restarting.notes(folder)
+        assert note["why"].startswith("a2b makes the same of every image by step 2 (seed 0")
+        assert read(folder / "recipe.yaml")["training"]["seed"] == 1
 
     def test_stop_saves_and_says_why(self, tmp_path, closely, scripted, camera, source, target):
         scripted(lambda *_: (BAD, 1.0))

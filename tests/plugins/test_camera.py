@@ -54,6 +54,34 @@ def test_the_camera_is_recovered_from_unpaired_sets_in_grey_values():
     assert found["spread"] < 10
 
 
+def sparse(seed):
+    """The same structures where a clean set has few of them."""
+    return (2 * fields(seed) - 970).clamp_min(130)
+
+
+def test_the_dark_end_is_right_where_one_set_has_more_content_than_the_other():
+    full, few = fields(1), sparse(0)
+    assert few.mean() < 0.7 * full.mean()
+    found = fitted(camera(CLEAN, NOISY), few, photographed(full))
+    assert found["gain"] == pytest.approx(GAIN, rel=0.15)
+    assert found["offset"] == pytest.approx(OFFSET, abs=10)
+
+
+@pytest.mark.parametrize("declared", [{"gain": GAIN}, {"offset": OFFSET}, {"gain": GAIN, "offset": OFFSET}])
+@pytest.mark.parametrize("make", [camera, psf])
+def test_what_is_declared_stays_and_the_rest_is_measured_by_it(make, declared):
+    found = fitted(make(CLEAN, NOISY, **declared), fields(0), photographed(fields(1)))
+    for name, value in declared.items():
+        assert found[name] == pytest.approx(value, rel=1e-4)
+    assert found["gain"] == pytest.approx(GAIN, rel=0.1)
+    assert found["offset"] == pytest.approx(OFFSET, abs=10)
+
+
+def test_an_offset_brighter_than_the_images_is_refused():
+    with pytest.raises(RecipeError, match=r"got offset 5000.*expected less than"):
+        fitted(camera(CLEAN, NOISY, offset=5000.0), fields(0), photographed(fields(1)))
+
+
 def test_units_are_those_of_the_noisy_images():
     units = {name: q.unit for name, q in camera(CLEAN, NOISY).describe().items()}
     assert units["offset"] == units["read_noise"] == "grey values"

@@ -1,4 +1,4 @@
-"""Begin an inverted run again with the next seed, so often and no more, and leave a note of each."""
+"""Begin a failed run again with the next seed, so often and no more, and leave a note of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isoscope.recipe import Recipe, parse
 
 if TYPE_CHECKING:
     from isoscope.run import Run
-    from isoscope.watching.watchdog import Inversion
+    from isoscope.watching.watchdog import Failure
 
 __all__ = ["as_restarted", "forget", "next_recipe", "notes", "spent"]
 
@@ -46,11 +46,11 @@ def as_restarted(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.replaced(training={"seed": seed})
 
 
-def next_recipe(run: Run, seen: Inversion) -> Recipe:
+def next_recipe(run: Run, seen: Failure) -> Recipe:
     """The recipe of the next attempt.
 
     Raises:
-        Inversion: `seen`, if there is to be none; what there is so far is saved.
+        Failure: `seen`, if there is to be none; what there is so far is saved.
     """
     training, look = run.recipe.training, run.vigil.watchdog.looks[-1]
     # by seed, because a kill between this note and the new recipe lets the same attempt fail twice

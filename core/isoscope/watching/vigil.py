@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from isoscope.history import HistoryFile
-from isoscope.watching.watchdog import Inversion, Kept, Watchdog
+from isoscope.watching.watchdog import Collapse, Inversion, Kept, Watchdog
 from isoscope.watching.witness import Look, Witness
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Vigil:
         """Look, if it is time to, at the networks as prediction would use them.
 
         Raises:
-            Inversion: if the recipe wants to know, and content and background have changed places.
+            Failure: if the recipe wants to know, and content and background have changed places, or content is gone.
         """
         if not self.watchdog.due(step, u, total):
             return
@@ -52,10 +52,20 @@ class Vigil:
         self.watchdog.looks.append(look)
         kept = self.kept is not None and judged and self.kept.offer(look, made)
         self.file.write(_row(look, kept))
-        if self.watchdog.barks and self.training.watchdog != "record":
+        if self.training.watchdog != "record":
+            self._judge(look)
+
+    def _judge(self, look: Look) -> None:
+        where = f"by step {look.step} (seed {self.training.seed}; {seen(look)})"
+        if flat := self.watchdog.collapsed:
+            raise Collapse(
+                f"{' and '.join(sorted(flat))} makes the same of every image {where}; lower method.rate, or try "
+                "another --seed"
+            )
+        if self.watchdog.barks:
             raise Inversion(
-                f"content and background have changed places by step {step} (seed {self.training.seed}; {seen(look)}); "
-                f"declare other polarities or thresholds, raise losses.saliency.weight, or try another --seed"
+                f"content and background have changed places {where}; declare other polarities or thresholds, raise "
+                "losses.saliency.weight, or try another --seed"
             )
 
     @property

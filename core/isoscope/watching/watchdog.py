@@ -12,7 +12,7 @@ from torch import nn
 from isoscope.errors import TrainingError
 from isoscope.watching.witness import Look
 
-__all__ = ["Inversion", "Kept", "Watchdog"]
+__all__ = ["Collapse", "Failure", "Inversion", "Kept", "Watchdog"]
 
 _MOMENTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 """Progress u at which a run is looked at: often in the beginning, where inversion is decided, and in the end, where
@@ -30,7 +30,15 @@ _APART = 60
 _IN_A_ROW = 2
 
 
-class Inversion(TrainingError):
+class Failure(TrainingError):
+    """A run came to what it does not come back from; with another seed it may not."""
+
+
+class Collapse(Failure):
+    """A generator makes the same of every image, at two looks in a row."""
+
+
+class Inversion(Failure):
     """Content and background have changed places, at two looks in a row."""
 
 
@@ -62,8 +70,17 @@ class Watchdog:
 
         A network that fails in another way may look inverted now in one direction and now in the other.
         """
-        counted = [look.turned for look in self.looks if look.u >= _BARKS][-_IN_A_ROW:]
-        return len(counted) == _IN_A_ROW and bool(frozenset.intersection(*counted))
+        return bool(self._lasting([look.turned for look in self.looks if look.u >= _BARKS]))
+
+    @property
+    def collapsed(self) -> frozenset[str]:
+        """The directions that two looks in a row saw make the same of every image."""
+        return self._lasting([look.flat for look in self.looks])
+
+    @staticmethod
+    def _lasting(found: Sequence[frozenset[str]]) -> frozenset[str]:
+        newest = found[-_IN_A_ROW:]
+        return frozenset.intersection(*newest) if len(newest) == _IN_A_ROW else frozenset()
 
     @property
     def inverted_looks(self) -> int:

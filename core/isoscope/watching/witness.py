@@ -25,6 +25,8 @@ _SIGMA = 2.0
 _PERTURBED = 0.02
 """Of a cycle's intermediate, network values, so that what is hidden in it does not count (Chu et al. 2017)."""
 _SEED = 5
+_EVEN = 1e-4
+"""Standard deviation of an image, network values, below which it is the same everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ class Look:
         u: progress then.
         agreements: D1 and D2 of each direction.
         error: by the run's criterion, a mean absolute difference in network values; NaN where there is none.
+        flat: the directions whose outputs are the same everywhere, whatever their inputs.
     """
 
     step: int
     u: float
     agreements: Mapping[str, Agreement]
     error: float
+    flat: frozenset[str] = frozenset()
 
     @property
     def turned(self) -> frozenset[str]:
@@ -56,7 +60,7 @@ class Look:
     @property
     def order(self) -> tuple[bool, float]:
         """Lower is better: content in its place first, then a small error; what cannot be judged comes last."""
-        return self.inverted, self.error if self.known else float("inf")
+        return self.inverted or bool(self.flat), self.error if self.known else float("inf")
 
     @property
     def known(self) -> bool:
@@ -67,14 +71,14 @@ class Look:
         """JSON-serialisable, which NaN is not."""
         agreements = {d: [found.rank, found.kappa] for d, found in self.agreements.items()}
         error = self.error if self.known else None
-        return {"step": self.step, "u": self.u, "agreements": agreements, "error": error}
+        return {"step": self.step, "u": self.u, "agreements": agreements, "error": error, "flat": sorted(self.flat)}
 
     @classmethod
     def remembered(cls, facts: Mapping[str, Any]) -> Look:
         """The inverse of `facts`."""
         agreements = {d: Agreement(*values) for d, values in facts["agreements"].items()}
         error = float("nan") if facts["error"] is None else float(facts["error"])
-        return cls(int(facts["step"]), float(facts["u"]), agreements, error)
+        return cls(int(facts["step"]), float(facts["u"]), agreements, error, frozenset(facts.get("flat", ())))
 
 
 class Witness:
@@ -112,7 +116,8 @@ class Witness:
         with exact(self.patches[0].device):
             made = {d: networks[d](self.patches[_side(d)]).float() for d in networks}
             error = self._error(networks, made) if judged else float("nan")
-        return Look(step, u, {d: self._agreement(d, y) for d, y in made.items()}, error)
+        flat = frozenset(d for d, y in made.items() if _flat(self.patches[_side(d)], y))
+        return Look(step, u, {d: self._agreement(d, y) for d, y in made.items()}, error, flat)
 
     def _agreement(self, direction: str, made: Tensor) -> Agreement:
         side = _side(direction)
@@ -131,6 +136,12 @@ class Witness:
 
 def _side(direction: str) -> int:
     return 0 if direction == "a2b" else 1
+
+
+def _flat(real: Tensor, made: Tensor) -> bool:
+    """Whether nothing of images that have something in them is left, as when every unit of a layer is dead."""
+    before, after = (x.flatten(1).std(1) for x in (real, made))
+    return bool((before > _EVEN).any()) and bool((after[before > _EVEN] < _EVEN).all())
 
 
 def _difference(x: Tensor, y: Tensor) -> float:
