@@ -63,18 +63,33 @@ def listing():
     )
 
 
+def path_of(line):
+    return re.match(r"[\w.]+", line)[0]
+
+
 def named(line):
-    """isoscope.run.Run.save(self, step: int) -> Run.save, save"""
-    dotted = re.match(r"[\w.]+", line)[0].split(".")
+    """isoscope.run.Run.save(self, step: int) -> Run.save, Run, save"""
+    dotted = path_of(line).split(".")
     own = next((k for k, part in enumerate(dotted) if part[0].isupper()), len(dotted) - 1)
     return {".".join(dotted[own:]), dotted[own], dotted[-1]} - {"__init__"}
 
 
+def modules_of(line):
+    """isoscope.run.Run.save(self, step: int) -> isoscope.run.Run, isoscope.run; a new room is announced as a whole."""
+    parts = path_of(line).split(".")
+    return {".".join(parts[:k]) for k in range(2, len(parts))}
+
+
 def unannounced(before, now, unreleased):
     """Lines that came or went and whose name no entry of the changelog has in backticks."""
-    words = {word for code in re.findall(r"`([^`]+)`", unreleased) for word in re.findall(r"[\w.]+", code)}
-    words |= {word.rpartition(".")[2] for word in words}
-    return [line for line in sorted(set(before) ^ set(now)) if not named(line) & words]
+    dotted = {word for code in re.findall(r"`([^`]+)`", unreleased) for word in re.findall(r"[\w.]+", code)}
+    words = dotted | {word.rpartition(".")[2] for word in dotted}
+    known = {path_of(line) for line in before}
+    return [
+        line
+        for line in sorted(set(before) ^ set(now))
+        if not (named(line) & words or (path_of(line) not in known and modules_of(line) & dotted))
+    ]
 
 
 def test_no_public_name_or_signature_changes_without_a_word_in_the_changelog():
@@ -95,6 +110,8 @@ def test_no_public_name_or_signature_changes_without_a_word_in_the_changelog():
         ([], "- f is gone", ["m.f(a: int)"]),
         ([], "- `m.f` is gone", []),
         (["m.f(a: int)", "m.C()", "m.C.go(self)"], "- `C` is new", []),
+        (["m.f(a: int)", "m.new.g()"], "- room `m.new`", []),
+        ([], "- room `m`", ["m.f(a: int)"]),
         (["m.f(a: int)", "m.C.go(self)"], "- `C.go` is new", []),
     ],
 )
