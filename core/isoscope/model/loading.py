@@ -16,6 +16,7 @@ from isoscope.domain import Domain
 from isoscope.durable import read_json, sha256
 from isoscope.errors import DataError, PluginError
 from isoscope.kinds import Direction
+from isoscope.migrating import migrated
 from isoscope.model.predicting import Model, chosen, ready
 from isoscope.normalisation import layers
 from isoscope.parameters import build
@@ -79,7 +80,7 @@ def _described(home: Path) -> tuple[Recipe, Domain, Domain, dict[str, dict[str, 
             got = f"format {facts['format']}, written by isoscope {facts.get('isoscope')}"
             raise DataError(f"{home / 'model.json'} has {got}; expected format 1; upgrade isoscope")
         _check_plugins(facts)
-        recipe = parse(facts["recipe"], str(home / "model.json"))
+        recipe = parse(migrated(facts["recipe"], facts["plugins"]), str(home / "model.json"))
         source, target = Domain.model_validate(facts["source"]), Domain.model_validate(facts["target"])
         weights = {d: {k: str(w[k]) for k in ("file", "sha256")} for d, w in facts["weights"].items()}
     except (AttributeError, ValueError, KeyError, TypeError) as error:
