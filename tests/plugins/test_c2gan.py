@@ -93,9 +93,41 @@ class Counting(Broken):
         return super().step(real_a, real_b, u)
 
 
+class Twice(Broken):
+    def __init__(self, *core):
+        super().__init__(*core)
+        self.sgd = torch.optim.SGD(self.parameters())
+
+    def optimisers(self):
+        return {"net": self.adam, "more": self.sgd}
+
+
+class Nowhere(Broken):
+    directions = ("up",)
+
+
+class Loose(Broken):
+    pairing = "loosely"
+
+
+class Halving(Broken):
+    def generator(self, direction):
+        return nn.Sequential(self.net, nn.AvgPool2d(2))
+
+
 @pytest.mark.parametrize(
     ("spoilt", "said"),
-    [(Attached, "detached"), (Still, "left generator"), (Unheld, "extra"), (Renewed, "same"), (Counting, "resumed")],
+    [
+        (Attached, "detached"),
+        (Still, "left generator"),
+        (Unheld, "extra"),
+        (Renewed, "same"),
+        (Counting, "resumed"),
+        (Twice, "two optimisers"),
+        (Nowhere, "expected some of"),
+        (Loose, "how batches match"),
+        (Halving, "returned shape"),
+    ],
 )
 def test_conformance_tells_methods_that_break_their_contract(spoilt, said):
     check_method(Broken)

@@ -1,6 +1,7 @@
 """What concerns the shipped checks as a whole."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from isoscope import testing
 from isoscope.errors import DataError
 from isoscope.kinds import REGISTRIES
 from isoscope.testing import check_generator, check_store
-from isoscope.volume import ArraySink, ArrayVolume, Header
+from isoscope.volume import ArraySink, ArrayVolume, Box, Header, Layout
 
 
 def test_there_is_a_check_for_every_kind():
@@ -81,6 +82,36 @@ class Blind(NumpyStore):
         return False
 
 
+class Doubling(NumpyStore):
+    def open(self, path):
+        return super().open(path) * 2
+
+
+class Flattening(NumpyStore):
+    def open(self, path):
+        (volume,) = super().open(path)
+        pixels = volume.read(Box.whole(volume.header.shape)).astype("float32")
+        return [ArrayVolume(pixels, header=replace(volume.header, dtype=pixels.dtype))]
+
+
+class Forgetting(NumpyStore):
+    def open(self, path):
+        (volume,) = super().open(path)
+        other = replace(volume.header, pixel_size=(1.0, 9.0, 9.0))
+        return [ArrayVolume(volume.read(Box.whole(other.shape)), header=other)]
+
+
+class Unchunked(NumpyStore):
+    def open(self, path):
+        (volume,) = super().open(path)
+        volume.layout = Layout(shard=(1, 1, 1, 32, 32), chunk=(1, 1, 1, 0, 32))
+        return [volume]
+
+
+class Nameless(NumpyStore):
+    suffixes = ()
+
+
 class LeavingSink(NumpySink):
     def abort(self):
         self.path.with_suffix(".partial").touch()
@@ -99,6 +130,11 @@ class Leaving(NumpyStore):
         (Refusing, "refuses every image"),
         (Blind, "does not claim"),
         (Leaving, "left image"),
+        (Doubling, "finds 2 images"),
+        (Flattening, "dtype came back as float32"),
+        (Forgetting, "pixel size came back as"),
+        (Unchunked, "a chunk of five lengths"),
+        (Nameless, "no suffixes"),
     ],
 )
 def test_conformance_tells_stores_that_break_their_contract(spoilt, said, tmp_path):

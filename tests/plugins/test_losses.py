@@ -47,6 +47,11 @@ def infinite():
     return lambda cycle: cycle.fake_b.mean() / 0.0
 
 
+def exploding():
+    """The root of zero: its value is 0, its slope is not a number."""
+    return lambda cycle: (cycle.fake_b - cycle.fake_b.detach()).square().sum().sqrt() + 0.1 * cycle.fake_b.mean()
+
+
 class Reversed:
     """A least-squares game in which both sides play for the other's goal."""
 
@@ -55,6 +60,14 @@ class Reversed:
 
     def discriminator(self, real, fake):
         return real.square().mean() + (fake - 1).square().mean()
+
+
+class Mapped(Reversed):
+    def __call__(self, cycle):
+        return sum((s - 1).square().mean() for s in cycle.scores.values())
+
+    def discriminator(self, real, fake):
+        return (real - 1).square() + fake.square()
 
 
 class Swapped(Reversed):
@@ -70,6 +83,8 @@ class Swapped(Reversed):
         (saturated, "zero"),
         (per_image, "scalar"),
         (infinite, "finite"),
+        (exploding, "NaN or infinite gradient"),
+        (Mapped, "expected a scalar"),
         (Reversed, "fall as the scores"),
         (Swapped, "lower where real"),
     ],

@@ -124,6 +124,34 @@ class Biased(Noisy):
         return self.body(x) + (0 if z is None else z + 1)
 
 
+class Restless(Noisy):
+    def forward(self, x, z=None):
+        return self.body(x) + (0 if z is None else z * torch.rand(1))
+
+
+class Undefined(Plain):
+    def forward(self, x):
+        return self.body(x) / 0
+
+
+class Rounding(Plain):
+    """Adds a large number and takes it away: in bfloat16 little is left."""
+
+    def forward(self, x):
+        y = self.body(x)
+        return (y.to(torch.get_autocast_dtype("cpu")) + 4096 - 4096) if torch.is_autocast_enabled("cpu") else y
+
+
+class Endless(Plain):
+    def describe(self):
+        return {"gain": Quantity((float("inf"),), "grey values")}
+
+
+class Choosy(Plain):
+    def __init__(self, inputs, outputs):
+        raise RecipeError("got 1 -> 1; expected the impossible")
+
+
 class Wordy(Plain):
     def describe(self):
         return {"gain": Quantity(tuple(self.body.bias.tolist()), "grey values")}
@@ -157,6 +185,11 @@ class Elsewhere(Plain):
         (Wordy, None),
         (Unitless, "a unit"),
         (Elsewhere, "describes itself otherwise"),
+        (Endless, "finite numbers"),
+        (Restless, "one image and one noise z"),
+        (Undefined, "NaN or infinity"),
+        (Rounding, "bfloat16"),
+        (Choosy, "refuses every pair"),
     ],
 )
 def test_conformance_tells_generators_that_break_their_contract(spoilt, said):
@@ -193,7 +226,21 @@ class Vector(Judge):
         return self.body(x).mean((2, 3))
 
 
-@pytest.mark.parametrize(("spoilt", "said"), [(Boastful, "field"), (Squashed, "sigmoid"), (Vector, "shape")])
+class Lost(Judge):
+    def forward(self, x):
+        return self.body(x).log() - torch.inf
+
+
+class Idle(Judge):
+    def __init__(self, inputs):
+        super().__init__(inputs)
+        self.idle = nn.Parameter(torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [(Boastful, "field"), (Squashed, "sigmoid"), (Vector, "shape"), (Lost, "NaN"), (Idle, "parameters idle")],
+)
 def test_conformance_tells_discriminators_that_break_their_contract(spoilt, said):
     check_discriminator(Judge)
     with pytest.raises(AssertionError, match=said):

@@ -70,9 +70,15 @@ def misshapen(tile, _):
     yield replace(tile, weight=np.ones((1, 1)) if tile.write[0].stop > 1 else None)
 
 
+def overflowing(tile, _):
+    (ys, xs), (ky, kx) = tile.write, tile.keep
+    yield replace(tile, write=(ys, slice(xs.start, xs.stop + 999)), keep=(ky, slice(kx.start, kx.stop + 999)))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (overflowing, "outside the region"),
         (twice, "add up to 2"),
         (frame_dropped, "add up to 0"),
         (off_stride, "multiples of the network's stride"),

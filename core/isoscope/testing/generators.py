@@ -62,6 +62,23 @@ def _check_determinism(network: nn.Module, x: Tensor) -> None:
     require(same, "generator in eval() gives two answers for one image; switch dropout and noise off there")
 
 
+def _check_precision(network: nn.Module, x: Tensor) -> None:
+    """Protects `training.precision`: what computes in bfloat16 under autocast may be rounded, and no more than that."""
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = _output(network, x)
+    plain = _output(network, x)
+    sound = rough.shape == plain.shape and bool((rough.float() - plain.float()).abs().mean() <= 0.1 * plain.std() + 0.1)
+    require(sound, "generator answers otherwise under bfloat16 autocast; compute sums and exponents in float32")
+
+
+def _check_device(network: nn.Module, x: Tensor) -> None:
+    """Protects GPUs, where there is one: what is no parameter or buffer stays behind when a network moves there."""
+    for name in ("cuda", "mps"):
+        if getattr(torch, name).is_available():
+            y = _output(copy.deepcopy(network).to(name), x.to(name))
+            require(y.device.type == name, f"generator returned a tensor on {y.device} for images on {name}")
+
+
 def _check_saved(network: nn.Module, twin: nn.Module, x: Tensor) -> None:
     """Protects saved models: they hold `state_dict` and nothing else."""
     from safetensors.torch import load, save
@@ -121,8 +138,8 @@ def check_generator(factory: Factory, *, inputs: Domain | None = None, outputs: 
     """Check that a generator can be trained, saved, and run in tiles on images of any size.
 
     Protects from: outputs of another size or channel count, networks tied to the training size, parameters that no
-    gradient reaches, random predictions, noise that cannot be given, state that is not saved, parameters without
-    units, and a wrong `stride`, which shows as seams.
+    gradient reaches, random predictions, outputs that fall apart in bfloat16 or on a GPU, noise that cannot be given,
+    state that is not saved, parameters without units, and a wrong `stride`, which shows as seams.
 
     Args:
         factory: `(inputs, outputs, /, *, ...) -> nn.Module`.
@@ -141,6 +158,8 @@ def check_generator(factory: Factory, *, inputs: Domain | None = None, outputs: 
     calibrate(network.eval(), [x])
     with torch.no_grad():
         _check_determinism(network, x)
+        _check_precision(network, x)
+        _check_device(network, x)
         _check_stride(network, a, stride)
         _check_noise(network, x)
         twin = factory(a, b).eval()
