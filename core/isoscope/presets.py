@@ -37,7 +37,7 @@ def _cpu(patch: int) -> dict[str, Any]:
     return {
         "method": _c2gan(unet, {"name": "patchgan", "width": 16}, rate=4e-4, knee=0.6),
         "losses": _losses({"name": "lsgan", "label": 0.9}, {**_SALIENCY, "floor": 0.05}),
-        "training": {"steps": 3000, "batch": 4, "patch": patch or 64},
+        "training": {"steps": 6000, "batch": 4, "patch": patch or 64},
     }
 
 

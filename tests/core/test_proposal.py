@@ -20,7 +20,7 @@ def test_the_preset_is_the_ground(source, target):
     assert (recipe.preset, recipe.task) == ("cpu", "denoise")
     unet = {"name": "unet", "width": 16, "depth": 2, "norm": "none", "noise": 0}
     assert recipe.method.parameters["forward"] == unet
-    assert recipe.training.steps == 3000
+    assert recipe.training.steps == 6000
 
 
 def test_the_task_lies_over_the_preset(blobs, colour):
