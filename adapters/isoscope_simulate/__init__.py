@@ -1,0 +1,1 @@
+"""Simulated microscopy by name: fields of known content, through known optics and cameras."""
