@@ -39,12 +39,6 @@ def store_for_reading(path: Path) -> Store | None:
     return next((store for store in _stores() if store.claims(path)), None)
 
 
-def _named(path: Path) -> Store | None:
-    """The store whose name stands before a colon, as in `simulate:...`: its images are no files."""
-    name, colon, _ = path.name.partition(":")
-    return kinds.stores[name]() if colon and name in kinds.stores else None
-
-
 def store_for_writing(path: Path, parameters: Mapping[str, Any] | None = None) -> Store:
     """The store that writes files with this suffix.
 
@@ -79,7 +73,7 @@ def find(where: str | Path) -> list[Path]:
     path = Path(where)
     if path.suffix.lower() == ".csv":
         return [found for entry in listed(path) for found in _entered(entry)]
-    if path.is_file() or (path.is_dir() and store_for_reading(path)) or _named(path):
+    if path.is_file() or (path.is_dir() and store_for_reading(path)):
         return [path]
     if path.is_dir():
         inside = sorted(path.iterdir())
@@ -114,10 +108,9 @@ def open_one(path: Path, options: ReadOptions = ReadOptions()) -> list[Volume]:
     Raises:
         DataError: if no store claims it, it cannot be read, or it has not what was asked for.
     """
-    named = _named(path)
-    if not (named or path.exists()):
+    if not path.exists():
         raise DataError(f"nothing at {path}; expected a file, a store, a folder or a quoted glob")
-    store = named or store_for_reading(path)
+    store = store_for_reading(path)
     if store is None:
         raise DataError(f"{path} is not an image that we read; expected {_formats()}")
     asked = options.file != ReadOptions()  # a store that takes no options is good enough where there are none

@@ -12,7 +12,6 @@ import numpy as np
 
 from isoscope import sources
 from isoscope.durable import sha256
-from isoscope.errors import DataError
 from isoscope.volume import Box, Shape, Volume
 
 __all__ = ["Fingerprint", "content_hash", "fingerprints", "pixel_hash", "pixels_of"]
@@ -32,8 +31,6 @@ class Fingerprint:
 
 def content_hash(path: Path) -> str:
     """The SHA-256 of a file's bytes, or, for a folder, of the sorted list of its files' hashes and relative paths."""
-    if not path.exists():
-        raise DataError(f"{path.name} is no file; expected files or stores to split; convert it first")
     if not path.is_dir():
         return sha256(path)
     files = {p.relative_to(path).as_posix(): p for p in path.rglob("*") if p.is_file() and p.name not in _LITTER}

@@ -188,12 +188,7 @@ def _check_same(root: Path, found: Document, wanted: Document) -> None:
 
 
 def identity(path: Path) -> str:
-    """What tells that an input is the same file or store as before, without reading it: names, sizes and times.
-
-    What is no file, as a simulation, is what it is called.
-    """
-    if not path.exists():
-        return hashlib.sha256(path.name.encode()).hexdigest()[:32]
+    """What tells that an input is the same file or store as before, without reading it: names, sizes and times."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     facts = ((p.relative_to(path).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
     return hashlib.sha256(json.dumps(list(facts)).encode()).hexdigest()[:32]

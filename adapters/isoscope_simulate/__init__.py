@@ -1,1 +1,0 @@
-"""Simulated microscopy by name: fields of known content, through known optics and cameras."""
