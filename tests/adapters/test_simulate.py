@@ -7,8 +7,9 @@ import pytest
 from isoscope.errors import DataError
 from isoscope.reading import ReadOptions
 from isoscope.sources import find, open_all
-from isoscope.splits.fingerprint import pixel_hash
+from isoscope.splits.fingerprint import content_hash, pixel_hash, pixels_of
 from isoscope.volume import Box, Header, Layout
+from isoscope.writing.ledger import identity
 from isoscope_simulate.content import CONTENTS, splat
 from isoscope_simulate.optics import airy, blurred, recorded
 from isoscope_simulate.settings import PRESETS, Settings
@@ -186,3 +187,13 @@ def test_a_list_may_name_simulations(tmp_path):
     (tmp_path / "a.csv").write_text("path\nsimulate:truth-nuclei-v1?count=2\n")
     assert find(tmp_path / "a.csv") == [tmp_path / "simulate:truth-nuclei-v1?count=2"]
     assert len(open_all(tmp_path / "a.csv")) == 2
+
+
+def test_equal_fields_are_known_as_the_same_images():
+    """What guards training from test images, and resumed predictions from other inputs."""
+    short, spelt, other = (
+        Path(f"simulate:widefield-granules-v1?size=32&count=1{more}") for more in ("", "&seed=0", "&seed=1")
+    )
+    assert content_hash(short) == content_hash(spelt) == pixels_of(spelt) != content_hash(other)
+    assert identity(short) != identity(other)
+    assert identity(short) == identity(Path("/elsewhere") / short)
