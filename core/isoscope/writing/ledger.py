@@ -189,10 +189,7 @@ def _check_same(root: Path, found: Document, wanted: Document) -> None:
 
 
 def identity(path: Path) -> str:
-    """What tells that an input is the same file or store as before, without reading it: names, sizes and times.
-
-    Images that a store makes have nothing but their name.
-    """
+    """What tells that an input is as before, unread: names, sizes and times; a made one has its name only."""
     if virtual(path):
         return hashlib.sha256(path.name.encode()).hexdigest()[:32]
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
