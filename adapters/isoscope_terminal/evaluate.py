@@ -23,7 +23,9 @@ _NAMES = {
     "ssim_affine": "SSIM, affine", "power_low": "lowest radial power ratio", "power_high": "highest radial power ratio",
     "chroma_rmse": "chroma RMSE (grey values)", "dice": "Dice", "iou": "IoU",
     "object_f1": "object F1 at IoU 0.5", "object_count_error": "object count error", "objects": "objects",
-    "ssim_foreground": "SSIM of foreground",
+    "ssim_foreground": "SSIM of foreground", "frc_pixels": "resolution by FRC (pixels)",
+    "frc": "resolution by FRC (truth's unit)", "resolved_pairs": "resolved pairs of peaks",
+    "pairs": "pairs in the truth",
 }  # fmt: skip
 
 _OF_CHANNELS = ("pearson", "ssim", "ssim_foreground")
@@ -41,6 +43,9 @@ def evaluate(
     ] = None,
     norm: Annotated[str, typer.Option(help="Divisor of NRMSE: range, mean or euclidean.")] = "range",
     labels: Annotated[bool, typer.Option("--labels", help="The images are masks or label maps.")] = False,
+    resolution: Annotated[
+        bool, typer.Option("--resolution", help="Also Fourier ring correlation and resolved pairs of peaks.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Measure how far predictions are from the truth, beside the untreated input if it is given."""
@@ -58,7 +63,14 @@ def evaluate(
             live.update(done, len(truths), name)
 
         report = evaluation.evaluate(
-            predictions, truths, before, data_range=data_range, norm=norm, labels=labels, progress=progress
+            predictions,
+            truths,
+            before,
+            data_range=data_range,
+            norm=norm,
+            labels=labels,
+            resolution=resolution,
+            progress=progress,
         )
     Voice(as_json).deliver(report) if as_json else _tables(Voice(), report)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -32,6 +33,7 @@ def evaluate(
     data_range: tuple[float, float] | None = None,
     norm: str = "range",
     labels: bool = False,
+    resolution: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Compare predictions, and baselines if any, with truths, paired by position.
@@ -54,6 +56,10 @@ def evaluate(
         data_range: lowest and highest grey value; by default of the truths' integer type, for floats of all truths.
         norm: divisor of `nrmse`: range, mean or euclidean, of each truth.
         labels: the images are masks or label maps.
+        resolution: adds `frc_pixels`, the period at which the Fourier ring correlation with the truth falls below 1/7,
+            the mean over planes; `frc`, the same in the truth's unit, null where its pixels have no size along y and x
+            or unequal ones; `pairs` and `resolved_pairs`: of neighbouring peaks that are two in the truth, and which
+            part of them is two here (`isoscope.resolution`).
         progress: called with the name of each image once it is scored.
 
     Raises:
@@ -65,7 +71,7 @@ def evaluate(
     _check_pairs(predictions, truths, "predictions")
     if baselines is not None:
         _check_pairs(baselines, truths, "baselines")
-    scale = _scale(truths, data_range, norm, labels)
+    scale = replace(_scale(truths, data_range, norm, labels), resolution=resolution and not labels)
     images: list[Scores] = []
     others: Sequence[Volume | None] = [None] * len(truths) if baselines is None else baselines
     for prediction, truth, baseline in zip(predictions, truths, others, strict=True):

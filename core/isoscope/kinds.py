@@ -108,7 +108,8 @@ class Tiling(Protocol):
 class Store(Protocol):
     """Reads and writes one family of file formats.
 
-    It may say in `ledger: str` where in its finished outputs a `writing.ledger` lies, for `isoscope verify`.
+    It may say in `ledger: str` where in its finished outputs a `writing.ledger` lies, for `isoscope verify`, and by
+    `virtual = True` that the images it claims are made when they are read: their paths have a colon, and nothing there.
     """
 
     suffixes: tuple[str, ...]

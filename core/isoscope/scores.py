@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from isoscope import metrics
 from isoscope.errors import DataError
 from isoscope.matching import matched_objects
+from isoscope.resolution import frc_resolution, resolved_pairs
 from isoscope.spectra import power_ratios
 from isoscope.volume import Box, Volume
 
@@ -29,6 +30,7 @@ class Scale:
     black: float
     norm: str
     labels: bool
+    resolution: bool = False
 
     @property
     def span(self) -> float:
@@ -53,7 +55,18 @@ def score(prediction: Volume, truth: Volume, baseline: Volume | None, scale: Sca
     }
     if baseline is not None:
         image["baseline"] = _scores(np.broadcast_to(read_finite(baseline), expected.shape), expected, scale, rgb)
+    if scale.resolution:
+        _in_units(image, truth)
     return image
+
+
+def _in_units(image: Scores, truth: Volume) -> None:
+    """Adds resolution as a length, where pixels are square and their size is known."""
+    size = truth.header.pixel_size
+    length = size[2] if size and np.isclose(size[1], size[2]) else float("nan")
+    for side in (image[name] for name in ("prediction", "baseline") if name in image):
+        for scores in (side, *side["channels"]):
+            scores["frc"] = scores["frc_pixels"] * length
 
 
 def _scores(image: Array, truth: Array, scale: Scale, rgb: bool) -> Scores:
@@ -96,7 +109,21 @@ def _measures(image: Array, fitted: Array, truth: Array, similar: tuple[float, .
     if scale.labels:
         return scores | _overlap(image, truth)
     lowest, highest = _power(fitted, truth)
+    if scale.resolution:
+        scores |= _detail(image, truth)
     return scores | {"ssim_foreground": similar[2], "power_low": lowest, "power_high": highest}
+
+
+def _detail(image: Array, truth: Array) -> Scores:
+    """Resolution by ring correlation, the mean over planes that have one, and pairs of peaks over all planes."""
+    planes = list(zip(*(i.reshape(-1, *i.shape[-2:]) for i in (image, truth)), strict=True))
+    periods = [period for pair in planes if np.isfinite(period := frc_resolution(*pair))]
+    resolved, pairs = (sum(counts) for counts in zip(*(resolved_pairs(*pair) for pair in planes), strict=True))
+    return {
+        "frc_pixels": float(np.mean(periods)) if periods else float("nan"),
+        "resolved_pairs": resolved / pairs if pairs else float("nan"),
+        "pairs": pairs,
+    }
 
 
 def _power(fitted: Array, truth: Array) -> tuple[float, float]:

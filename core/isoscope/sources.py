@@ -16,7 +16,7 @@ from isoscope.parameters import Component, build
 from isoscope.reading import ReadOptions, adjust
 from isoscope.volume import Volume
 
-__all__ = ["find", "open_all", "open_one", "store_for_reading", "store_for_writing"]
+__all__ = ["find", "open_all", "open_one", "store_for_reading", "store_for_writing", "virtual"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,11 @@ def store_for_writing(path: Path, parameters: Mapping[str, Any] | None = None) -
     raise DataError(f"cannot write {path.name!r}; expected one of {', '.join(sorted(known))}")
 
 
+def virtual(path: Path) -> bool:
+    """Whether a store makes the images of that name, so that nothing need lie there."""
+    return ":" in path.name and getattr(store_for_reading(path), "virtual", False)
+
+
 def _readable(path: Path) -> bool:
     return not path.name.startswith(".") and store_for_reading(path) is not None
 
@@ -73,7 +78,7 @@ def find(where: str | Path) -> list[Path]:
     path = Path(where)
     if path.suffix.lower() == ".csv":
         return [found for entry in listed(path) for found in _entered(entry)]
-    if path.is_file() or (path.is_dir() and store_for_reading(path)):
+    if virtual(path) or path.is_file() or (path.is_dir() and store_for_reading(path)):
         return [path]
     if path.is_dir():
         inside = sorted(path.iterdir())
@@ -108,7 +113,7 @@ def open_one(path: Path, options: ReadOptions = ReadOptions()) -> list[Volume]:
     Raises:
         DataError: if no store claims it, it cannot be read, or it has not what was asked for.
     """
-    if not path.exists():
+    if not path.exists() and not virtual(path):
         raise DataError(f"nothing at {path}; expected a file, a store, a folder or a quoted glob")
     store = store_for_reading(path)
     if store is None:

@@ -287,3 +287,28 @@ def test_the_worst_images_are_named(camera):
     sds = {"a": 5, "b": 60, "c": 20, "d": 40}
     images = [volume(noisy(camera, n, sd), name=name) for n, (name, sd) in enumerate(sds.items())]
     assert evaluate(images, [volume(camera)] * 4)["worst"] == {"measure": "pearson", "images": ["b", "d", "c"]}
+
+
+def test_resolution_is_added_where_it_is_asked_for():
+    x = np.arange(64)
+    truth = np.tile(1000 * (np.exp(-0.5 * (x - 28.0) ** 2) + np.exp(-0.5 * (x - 36.0) ** 2)), (2, 1, 1, 64, 1))
+    header = Header("a", truth.shape, truth.dtype, "TYX", (1.0, 0.25, 0.25))
+    blurred = gaussian_filter(truth, (0, 0, 0, 0, 4))
+    volumes = [ArrayVolume(image, header=header) for image in (blurred, truth)]
+    report = evaluate([volumes[0]], [volumes[1]], [volumes[1]], resolution=True)
+    mean = report["mean"]
+    assert [mean[side]["resolved_pairs"] for side in ("prediction", "baseline")] == [0, 1]
+    assert mean["prediction"]["pairs"] == 128
+    assert mean["baseline"]["frc_pixels"] == 2
+    assert mean["baseline"]["frc"] == mean["baseline"]["channels"][0]["frc"] == 0.5
+    without = evaluate([volumes[0]], [volumes[1]])
+    assert not {"frc", "frc_pixels", "pairs"} & set(without["mean"]["prediction"])
+    assert "frc" not in evaluate([volumes[0]], [volumes[1]], labels=True, resolution=True)["mean"]["prediction"]
+
+
+def test_resolution_has_no_unit_where_pixels_have_no_size_or_are_no_squares():
+    image = np.random.default_rng(0).random((1, 1, 1, 32, 32))
+    for size in (None, (1.0, 0.5, 0.25)):
+        volume = ArrayVolume(image, header=Header("a", image.shape, image.dtype, "YX", size))
+        mean = evaluate([volume], [volume], resolution=True)["mean"]["prediction"]
+        assert (mean["frc_pixels"], mean["frc"]) == (2, None)

@@ -30,7 +30,12 @@ class Fingerprint:
 
 
 def content_hash(path: Path) -> str:
-    """The SHA-256 of a file's bytes, or, for a folder, of the sorted list of its files' hashes and relative paths."""
+    """The SHA-256 of a file's bytes, or, for a folder, of the sorted list of its files' hashes and relative paths.
+
+    Images that a store makes have no bytes: that of their pixels stands for it.
+    """
+    if sources.virtual(path):
+        return pixels_of(path)
     if not path.is_dir():
         return sha256(path)
     files = {p.relative_to(path).as_posix(): p for p in path.rglob("*") if p.is_file() and p.name not in _LITTER}

@@ -17,6 +17,7 @@ from typing import Any
 
 from isoscope.durable import fault, keep, made, read_json, unsealed, write_sealed
 from isoscope.errors import DataError, refusal
+from isoscope.sources import virtual
 from isoscope.writing.fingerprint import differences, digest, plain
 
 __all__ = ["FORMAT", "HIDDEN", "PLAN", "Ledger", "identity"]
@@ -188,7 +189,9 @@ def _check_same(root: Path, found: Document, wanted: Document) -> None:
 
 
 def identity(path: Path) -> str:
-    """What tells that an input is the same file or store as before, without reading it: names, sizes and times."""
+    """What tells that an input is as before, unread: names, sizes and times; a made one has its name only."""
+    if virtual(path):
+        return hashlib.sha256(path.name.encode()).hexdigest()[:32]
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     facts = ((p.relative_to(path).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
     return hashlib.sha256(json.dumps(list(facts)).encode()).hexdigest()[:32]

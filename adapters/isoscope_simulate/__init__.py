@@ -1,0 +1,1 @@
+"""Simulated microscopy: seeded fields of known content, seen through declared optics and a declared camera."""
