@@ -49,7 +49,10 @@ def labels(
     threshold: Annotated[
         float, typer.Option(min=0.0, help="Depth in px from which a pixel is part of an object; not with --otsu.")
     ] = 0.5,
-    dip: Annotated[float, typer.Option(min=0.0, help="Least depth in px of a seam between two objects.")] = 1.0,
+    dip: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Least depth in px of a seam between two objects: 0.25, with --otsu 1."),
+    ] = None,
     smallest: Annotated[int, typer.Option(min=0, help="Leave out objects of fewer pixels.")] = 16,
     to: Annotated[str | None, typer.Option("--to", metavar="SUFFIX", help="Format of files in a folder.")] = None,
     ome_zarr: OmeZarr = None,
@@ -62,7 +65,8 @@ def labels(
     Writes 32-bit labels: 0 is background, each plane counts its objects from 1.
     """
     options.either(resume=resume, overwrite=overwrite)
-    how = {"dip": dip, "smallest": smallest, **({"threshold": threshold} if otsu is None else {"sigma": otsu})}
+    least = dip if dip is not None else 0.25 if otsu is None else 1.0
+    how = {"dip": least, "smallest": smallest, **({"threshold": threshold} if otsu is None else {"sigma": otsu})}
     tasks = _prepared(inputs, out, to and f".{to.lstrip('.')}", reading, how, ome_zarr)
     good = [task for task in tasks if isinstance(task, _Task)]
     check_places([t.out for t in good], [t.item for t in good], overwrite, resume)

@@ -56,7 +56,7 @@ def _summits(steps: Plane, dip: int) -> Plane:
     return numbers[1:-1, 1:-1]
 
 
-def by_depth(depth: Plane, *, threshold: float = 0.5, dip: float = 1.0, smallest: int = 16) -> Numbered:
+def by_depth(depth: Plane, *, threshold: float = 0.5, dip: float = 0.25, smallest: int = 16) -> Numbered:
     """Objects of a depth map [H, W] as `segment` predicts it.
 
     Args:
