@@ -14,12 +14,17 @@ __all__ = ["merge", "read", "set_"]
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one nested mapping over another. A component of another name replaces the old one, parameters included."""
+    """Lay one nested mapping over another. A component of another name replaces the old one, parameters included.
+
+    A component that is a plain name stays that one when it gets parameters.
+    """
     out = dict(base)
     for key, value in over.items():
         old = out.get(key)
         if isinstance(old, Mapping) and "name" in old and isinstance(value, str):
             value = {"name": value}
+        if isinstance(old, str) and isinstance(value, Mapping):
+            old = {"name": old}
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             same = value.get("name", old.get("name")) == old.get("name")
             out[key] = merge(old, value) if same else value
@@ -41,7 +46,19 @@ def set_(items: Iterable[str]) -> dict[str, Any]:
             raise RecipeError(f"got --set {item!r}; its value is not valid YAML; quote it") from None
         for part in reversed(path.split(".")):
             value = {part: value}
-        out = merge(out, value)
+        out = merge(out, _renamed(out, value))
+    return out
+
+
+def _renamed(said: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's name, said after its parameters, leaves them: the order of --set does not matter."""
+    out = dict(value)
+    for key, new in value.items():
+        old = said.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            out[key] = _renamed(old, new)
+        elif isinstance(old, Mapping) and "name" not in old and isinstance(new, str):
+            out[key] = {**old, "name": new}
     return out
 
 

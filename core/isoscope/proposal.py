@@ -98,9 +98,12 @@ def _wrapping(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     """What the task proposes, where the generators that it lays around another get the preset's inside."""
     method = dict(given.get("method", {}))
     for side in ("forward", "backward"):
-        name = method.get(side, {}).get("name")
+        if not (said := method.get(side)):
+            continue
+        own = {"name": said} if isinstance(said, str) else said
+        name = str(own.get("name"))
         if name in kinds.generators and "inner" in schema(kinds.generators[name]).model_fields:
-            method[side] = {"inner": wanted["method"][side], **method[side]}
+            method[side] = {"inner": wanted["method"][side], **own}
     return given | {"method": method} if method else given
 
 

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from isoscope import kinds
 from isoscope.errors import DataError, PluginError, RecipeError
+from isoscope.parameters import Component
 from isoscope.proposal import propose
+from isoscope.recipe import Recipe
 from isoscope.volume import ArrayVolume
 
 
@@ -152,3 +155,14 @@ def test_stacks_to_planes_are_read_as_channels(blobs):
 def test_custom_needs_no_task_plugin(source, target):
     recipe = propose(source, target, task="custom", preset="cpu", user={"target": {"polarity": "bright"}}).recipe
     assert (recipe.task, recipe.source.polarity) == ("custom", "bright")
+
+
+@pytest.mark.parametrize("preset", ["cpu", "default", "paper"])
+def test_a_task_may_name_a_generator_by_a_plain_string(source, target, preset):
+    kinds.tasks.add("terse", lambda a, b, /: Recipe(method=Component(name="c2gan", forward="unet")))
+    try:
+        made = propose(source, target, task="terse", preset=preset, user={"training": {"patch": 32}}).recipe
+    finally:
+        kinds.tasks.remove("terse")
+    forward = made.method.parameters["forward"]
+    assert forward["name"] == ("resnet" if preset == "paper" else "unet")

@@ -145,3 +145,23 @@ def test_a_missing_recipe_says_how_to_get_one(tmp_path):
 def test_what_would_fail_after_training_is_refused_before(keys):
     with pytest.raises(RecipeError, match="cannot stand"):
         parse({"task": "denoise", **keys})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["method.forward=residual", "method.forward.width=8"],
+        ["method.forward.width=8", "method.forward=residual"],
+        ["method.forward.name=residual", "method.forward.width=8"],
+        ["method.forward={name: residual, width: 8}"],
+    ],
+)
+def test_a_component_and_its_parameters_may_be_said_in_any_way(given):
+    said = set_(given)
+    assert said == {"method": {"forward": {"name": "residual", "width": 8}}}
+    preset = {"method": {"forward": {"name": "unet", "width": 16, "depth": 2}}}
+    assert merge(preset, said)["method"]["forward"] == {"name": "residual", "width": 8}
+
+
+def test_a_plain_name_in_a_file_keeps_it_when_parameters_are_added():
+    assert merge({"forward": "unet"}, {"forward": {"width": 8}}) == {"forward": {"name": "unet", "width": 8}}

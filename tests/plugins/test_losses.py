@@ -47,6 +47,10 @@ def infinite():
     return lambda cycle: cycle.fake_b.mean() / 0.0
 
 
+def weighty(*, weight: float = 1.0):
+    return lambda cycle: weight * cycle.fake_b.mean()
+
+
 def exploding():
     """The root of zero: its value is 0, its slope is not a number."""
     return lambda cycle: (cycle.fake_b - cycle.fake_b.detach()).square().sum().sqrt() + 0.1 * cycle.fake_b.mean()
@@ -85,6 +89,7 @@ class Swapped(Reversed):
         (infinite, "finite"),
         (exploding, "NaN or infinite gradient"),
         (Mapped, "expected a scalar"),
+        (weighty, "a parameter weight, which every term"),
         (Reversed, "fall as the scores"),
         (Swapped, "lower where real"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from isoscope.cycle import Cycle
 from isoscope.domain import Domain
 from isoscope.kinds import Adversarial, Loss
+from isoscope.recipe import Term
 from isoscope.testing.examples import Sketch, accepted, pairs, require, seed
 
 __all__ = ["check_loss"]
@@ -97,7 +99,7 @@ def check_loss(
     """Check that a loss is a finite scalar that generators can learn from.
 
     Protects from: terms whose gradient is zero everywhere (hard masks), per-pixel results, NaN, and adversarial terms
-    of the wrong sign.
+    of the wrong sign, and parameters that no recipe can reach, because a term has a key of that name.
 
     Args:
         factory: `(*, ...) -> Loss`.
@@ -106,6 +108,8 @@ def check_loss(
         target: a domain B it then accepts.
     """
     seed(0)
+    taken = sorted(set(inspect.signature(factory).parameters) & set(Term.model_fields))
+    require(not taken, f"loss has a parameter {', '.join(taken)}, which every term of a recipe has; rename it")
     loss = factory()
     made = accepted(lambda a, b: _check_term(loss, a, b, 0.0), pairs(source, target), "loss")
     a, b, _ = made[0]
