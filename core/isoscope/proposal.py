@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from isoscope import kinds, presets
 from isoscope.controls import CONTROLS, controlled
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.overrides import merge
 from isoscope.parameters import schema
+from isoscope.preparation import Preparation
+from isoscope.preparation.prepared import prepared
 from isoscope.preparation.settling import settled
 from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.survey import survey
@@ -68,6 +72,22 @@ def _declared_method(keys: Mapping[str, Any]) -> object:
     """The name of the user's own method, if there is one."""
     method = keys.get("method")
     return method.get("name") if isinstance(method, Mapping) else method
+
+
+def _as_read(volumes: Sequence[Volume], side: str, *layers: Mapping[str, Any]) -> list[Volume]:
+    """The images of a side with the sizes that they are read in, by what task and user say of it, the user last.
+
+    Only sizes count here, so that nothing is measured; what is no preparation is left to be refused with the recipe.
+    """
+    said: dict[str, Any] = {}
+    for section in (layer.get(side) for layer in layers):
+        prepare = section.get("prepare") if isinstance(section, Mapping) else None
+        said |= prepare if isinstance(prepare, Mapping) else {}
+    try:
+        shaped = Preparation(**{k: v for k, v in said.items() if k in ("scale", "sides") and v is not None})
+    except ValidationError:
+        return list(volumes)
+    return prepared(volumes, shaped)
 
 
 def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Sequence[Volume]) -> dict[str, Any]:
@@ -130,7 +150,8 @@ def propose(
     if task is None:
         raise RecipeError(f"no task given; expected --task with one of {', '.join(kinds.tasks)}, or a recipe")
     given = _task(task, source, target) if task != "custom" else {}
-    base = _base(preset or str(keys.get("preset", "auto")), given, keys, [*source, *target])
+    read = [*_as_read(source, "source", given, keys), *_as_read(target, "target", given, keys)]
+    base = _base(preset or str(keys.get("preset", "auto")), given, keys, read)
     keys |= {"task": task, "preset": base["preset"]}
     recipe = settled(resolved(parse(merge(base, keys))), source, target)
     domains = (

@@ -79,7 +79,9 @@ class Training(_Part):
     patch: int = Field(64, ge=8, description="side in pixels")
     patches: int | None = Field(None, ge=1, description="so many of each side, chosen by the seed; none: every place")
     seed: int = Field(0, ge=0)
-    augmentation: Literal["none", "dihedral"] = "dihedral"
+    augmentation: Literal["none", "flips", "dihedral"] = Field(
+        "dihedral", description="symmetries that patches are drawn in; flips: those that keep rows rows"
+    )
     stain_mixing: Literal["none", "macenko", "reinhard"] = Field("none", description="target patches in others' stains")
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of generators; 0: none")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -78,19 +80,23 @@ def hard_mask(x: Tensor, domain: Domain) -> Tensor:
     return domain.polarity * (content(x, domain) - threshold(domain)) > 0
 
 
-def smooth(x: Tensor, sigma: float | Tensor, radius: int | None = None) -> Tensor:
+def smooth(x: Tensor, sigma: float | Tensor, radius: int | None = None, axes: Literal["yx", "y"] = "yx") -> Tensor:
     """Gaussian blur of [N, C, H, W] with replicated borders.
 
     Args:
         x: images.
         sigma: in pixels; a tensor [C] gives each channel its own, and gets gradients.
         radius: at which the kernel is cut, in pixels; none: three sigma.
+        axes: along which it is blurred.
     """
     if radius is None:
         radius = max(1, round(3 * float(torch.as_tensor(sigma).max())))
     taps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     kernel = torch.exp(-0.5 * (taps / (sigma[:, None] if isinstance(sigma, Tensor) else sigma)) ** 2)
     kernel = (kernel / kernel.sum(-1, keepdim=True)).expand(x.shape[1], -1)[:, None]
-    x = F.pad(x, (radius, radius, radius, radius), mode="replicate")
+    across = radius if axes == "yx" else 0
+    x = F.pad(x, (across, across, radius, radius), mode="replicate")
     x = F.conv2d(x, kernel[..., None], groups=x.shape[1])
+    if axes == "y":
+        return x
     return F.conv2d(x, kernel[..., None, :], groups=x.shape[1])

@@ -22,8 +22,9 @@ from isoscope.shuffling import BlockShuffle, Shuffle
 from isoscope.subset import Subset
 from isoscope.volume import ArrayVolume, Box, Volume
 
-__all__ = ["Sampler", "held_in_memory", "prefetched"]
+__all__ = ["Augmentation", "Sampler", "held_in_memory", "prefetched"]
 
+Augmentation = Literal["none", "flips", "dihedral"]
 _SPARED = 0.1
 
 
@@ -46,7 +47,8 @@ class Sampler:
         side: 0 for the source, 1 for the target; equal sides draw equal places (matched pairs).
         planes: how frames are cut.
         grey: turn RGB into luminance.
-        augmentation: `dihedral` applies one of the eight symmetries of the square.
+        augmentation: `dihedral` applies one of the eight symmetries of the square, `flips` one of the four that keep
+            rows rows.
         shuffle: how to read a set larger than memory in blocks; none: each patch by itself.
         subset: the only places to draw; none: all.
         spared: places of patches to keep out of the draw, whatever their frame, because a run is judged by them. Not
@@ -57,7 +59,7 @@ class Sampler:
 
     def __init__(
         self, volumes: Sequence[Volume], domain: Domain, *, patch: int, batch: int, seed: int, side: int,
-        planes: Planes = "xy", grey: bool = False, augmentation: Literal["none", "dihedral"] = "none",
+        planes: Planes = "xy", grey: bool = False, augmentation: Augmentation = "none",
         shuffle: Shuffle | None = None, subset: Subset | None = None, spared: Sequence[Place] = (),
         mixing: StainMixing | None = None,
     ) -> None:  # fmt: skip
@@ -81,8 +83,13 @@ class Sampler:
         """Where patch `index` of `step` lies: volume, frame, y, x, and its symmetry 0-7."""
         rng = np.random.default_rng([self.seed, self.side, step, index])
         place = self._drawn(step * self.batch + index, rng)
-        symmetry = int(rng.integers(8)) if self.augmentation == "dihedral" else 0
-        return *place, symmetry
+        return *place, self._symmetry(rng)
+
+    def _symmetry(self, rng: np.random.Generator) -> int:
+        """0 to 3: quarter turns; 4 to 7: these, then a reflection."""
+        if self.augmentation == "none":
+            return 0
+        return int(rng.integers(8)) if self.augmentation == "dihedral" else 2 * int(rng.integers(4))
 
     def _drawn(self, number: int, rng: np.random.Generator) -> Place:
         if self.blocks is not None:

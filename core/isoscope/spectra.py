@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["blur_between", "power_ratios", "radial_power"]
+__all__ = ["blur_along", "blur_between", "power_along", "power_ratios", "radial_power"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -16,6 +16,8 @@ _BINS = 32
 _DROPPED = 2
 """Lowest bins that a blur is not judged by: they tell how much content there is, and a window leaks into them."""
 _STEP = 0.05
+_TOLD = 0.45
+"""Cycles per recorded pixel, a little below Nyquist, up to which a recording is believed."""
 _DYNAMIC = 1e-5
 """Part of the largest power below which the window's leakage hides what there is."""
 
@@ -55,6 +57,20 @@ def power_ratios(prediction: Array, truth: Array) -> Floats:
     return np.divide(ours, theirs, out=np.full_like(ours, np.nan), where=theirs > 0)[known]
 
 
+def power_along(planes: Array, axis: Literal[-2, -1]) -> tuple[Floats, Floats]:
+    """Power of planes [..., H, W] by frequency along their rows' or columns' axis alone, averaged over all else.
+
+    Returns:
+        As `radial_power`, but every frequency by itself, without that of the mean.
+    """
+    lines = np.moveaxis(np.asarray(planes, np.float64), axis, -1)
+    lines = lines.reshape(-1, lines.shape[-1])
+    length = lines.shape[-1]
+    window = np.hanning(length + 2)[1:-1]
+    power = np.abs(np.fft.rfft((lines - lines.mean(-1, keepdims=True)) * window)) ** 2
+    return np.asarray(np.fft.rfftfreq(length)[1:], np.float64), power.mean(0)[1:] / np.sum(window**2)
+
+
 def blur_between(clean: Array, observed: Array, largest: float = 6.0) -> float:
     """Sigma of the Gaussian between two sets of patches of other places, in pixels.
 
@@ -68,6 +84,29 @@ def blur_between(clean: Array, observed: Array, largest: float = 6.0) -> float:
     """
     (frequencies, sharp), (_, seen) = radial_power(clean), radial_power(observed)
     f, sharp, seen = (values[_DROPPED:] for values in (frequencies, sharp, seen))
+    return _best_sigma(f, sharp, seen, largest)
+
+
+def blur_along(clean: Array, observed: Array, axis: Literal[-2, -1], step: float = 1.0, largest: float = 6.0) -> float:
+    """The same for a blur along one axis only, of images recorded every `step` pixels and interpolated linearly.
+
+    What is left of a frequency by interpolating is known, sinc^2, and taken off; frequencies that the recording cannot
+    tell apart are not looked at.
+
+    Args:
+        clean: sharp patches [N, H, W], grey values.
+        observed: blurred and noisy ones [M, H, W], interpolated.
+        axis: along which they are blurred.
+        step: pixels between two that were recorded.
+        largest: sigma that is tried.
+    """
+    (f, sharp), (_, seen) = power_along(clean, axis), power_along(observed, axis)
+    told = (f > 1.5 / clean.shape[axis]) & (f < _TOLD / step)
+    interpolated = np.sinc(f * step) ** 4 if step > 1 else np.ones_like(f)
+    return _best_sigma(f[told], sharp[told], (seen / interpolated)[told], largest)
+
+
+def _best_sigma(f: Floats, sharp: Floats, seen: Floats, largest: float) -> float:
     seen = np.maximum(seen, _DYNAMIC * seen.max() + 1e-30)
     sigmas = np.arange(0.0, largest + _STEP / 2, _STEP)
     misfits = [_misfit(sharp * np.exp(-((2 * np.pi * s * f) ** 2)), seen) for s in sigmas]

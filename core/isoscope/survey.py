@@ -118,8 +118,8 @@ def survey(
         RecipeError: if `strict` and the polarity can neither be told nor is declared.
     """
     check_alike(volumes, side, planes)
-    header = volumes[0].header
     ready = prepared(volumes, measured(volumes, recipe.prepare))
+    header = ready[0].header
     frames = [Frames(v, planes, recipe.grey) for v in ready]
     samples = list(sampled(frames, seed=0))
     limits = _limits(samples, recipe, side)
@@ -134,7 +134,7 @@ def survey(
         channels=frames[0].channels,
         channel_names=header.channels if planes == "xy" and not recipe.grey else (),
         depth=header.shape[2],
-        dtype=str(header.dtype),
+        dtype=str(volumes[0].header.dtype),
         rgb=header.rgb and not recipe.grey,
         limits=limits,
         saliency=recipe.saliency,

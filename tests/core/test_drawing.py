@@ -76,7 +76,7 @@ def test_the_tile_size_never_changes_a_drawn_picture(models, name):
     whole = predicted(model, volume)
     for tile in (16, 50):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(inference.planning, "_SHARD", 48)
+            patch.setattr(inference.cutting, "_SHARD", 48)
             tiled = predicted(model, volume, tile=tile)
         assert np.abs(tiled - whole).max() <= 1e-4 * np.ptp(whole)
 
@@ -120,7 +120,7 @@ def test_outputs_say_that_they_are_synthetic(models):
 
 
 def test_drawn_plans_run_job_by_job_in_any_process(models, tmp_path, monkeypatch):
-    monkeypatch.setattr(inference.planning, "_SHARD", 512)
+    monkeypatch.setattr(inference.cutting, "_SHARD", 512)
     write_whole(tmp_path / "clean.tif", image((600, 40)).read(Box.whole((1, 1, 1, 600, 40)))[0, 0, 0])
     (volume,) = open_one(tmp_path / "clean.tif")
     ((address, _),) = addressed(tmp_path / "clean.tif")

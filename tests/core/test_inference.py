@@ -44,8 +44,8 @@ def grey_to_colour(blobs, untrained):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr(inference.planning, "_SHARD", 32)
-    monkeypatch.setattr(inference.planning, "_CHUNK", 16)
+    monkeypatch.setattr(inference.cutting, "_SHARD", 32)
+    monkeypatch.setattr(inference.cutting, "_CHUNK", 16)
 
 
 def picture(size, seed=0):
@@ -74,7 +74,7 @@ sizes = st.integers(1, 90)
 def test_the_tile_size_never_changes_the_picture(models, name, size, tile, tiling):
     model, image = models[name], picture(size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference.planning, "_SHARD", 48)
+        patch.setattr(inference.cutting, "_SHARD", 48)
         tiled = Predictor(model).predict(image, tile=tile, tiling=tiling)
     whole = untiled(model, image)
     assert tiled.shape == size

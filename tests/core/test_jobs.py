@@ -33,14 +33,14 @@ def contents(store: Path):
 def work(path, numbers):
     """What a process of an engine does; the shards are as small as in the process that planned."""
     torch.set_num_threads(1)
-    inference.planning._SHARD = SHARD
+    inference.cutting._SHARD = SHARD
     plan = inference.load_plan(path)
     return [inference.run(plan, plan.jobs[n]) for n in numbers]
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(inference.planning, "_SHARD", SHARD)
+    monkeypatch.setattr(inference.cutting, "_SHARD", SHARD)
     inference.jobs._station.cache_clear()
     yield
     inference.jobs._station.cache_clear()
@@ -96,7 +96,7 @@ def test_other_processes_run_them_too(planned, tmp_path):
 def together(path):
     """What each of some processes does that begin at the same moment."""
     torch.set_num_threads(1)
-    inference.planning._SHARD = SHARD
+    inference.cutting._SHARD = SHARD
     plan = inference.load_plan(path)
     for job in plan.jobs:
         inference.run(plan, job)

@@ -48,7 +48,8 @@ def test_by_default_the_very_same_volumes_are_read(source):
 
 def test_the_yaml_of_a_recipe_shows_what_there_is():
     written = yaml.safe_load(Recipe().to_yaml())
-    assert written["source"]["prepare"] == {"offset": None, "background": None, "labels": None, "stain": None}
+    nothing = {"offset": None, "background": None, "labels": None, "stain": None, "scale": None, "sides": False}
+    assert written["source"]["prepare"] == nothing
     assert parse(written) == Recipe()
 
 

@@ -20,8 +20,8 @@ GLASS, BARE, TISSUE = 230, 250, 120
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(inference.planning, "_SHARD", 128)
-    monkeypatch.setattr(inference.planning, "_CHUNK", 32)
+    monkeypatch.setattr(inference.cutting, "_SHARD", 128)
+    monkeypatch.setattr(inference.cutting, "_CHUNK", 32)
     inference.jobs._station.cache_clear()
 
 

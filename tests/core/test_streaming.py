@@ -23,8 +23,8 @@ def model(source, target, untrained):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr(inference.planning, "_SHARD", 32)
-    monkeypatch.setattr(inference.planning, "_CHUNK", 16)
+    monkeypatch.setattr(inference.cutting, "_SHARD", 32)
+    monkeypatch.setattr(inference.cutting, "_CHUNK", 16)
 
 
 class Slow(ArrayVolume):

@@ -83,7 +83,7 @@ def test_one_of_ours_moved_out_predicts_the_same_bytes(outside, tmp_path):
     said = outside(
         """
 from isoscope import inference
-inference.planning._SHARD = 48
+inference.cutting._SHARD = 48
 predictor = inference.load(train(recipe(output={"dtype": "float32"}), "run"), device="cpu")
 image = (np.random.default_rng(3).random((77, 91)) * 255).astype(np.float32)
 made = {name: predictor.predict(image, tile=16, tiling=name) for name in ("overlap", "moved")}

@@ -11,13 +11,14 @@ from torch import Tensor
 from isoscope.fields import Field, Window, measured, use
 from isoscope.frames import Frames
 from isoscope.inference.shards import Shard, padded
+from isoscope.inference.sides import Block
 from isoscope.model import Model
 from isoscope.normalisation import layers
 from isoscope.tiling import Grid, Tile, multiple
 
 __all__ = ["Caller", "Item"]
 
-Item = tuple[Shard, Tile]
+Item = tuple[Shard | Block, Tile]
 
 _CELLS = 32
 """Most cells per axis on which dense statistics are measured: what they need is bounded, however large the plane."""

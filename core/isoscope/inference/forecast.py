@@ -78,18 +78,19 @@ def forecast(plan: Plan, model: Model, trial: Trial) -> Forecast:
         model: the same model.
         trial: from `tried(model)`.
     """
-    grid, planes = plan.grid, len({job.frame for job in plan.jobs})
-    work = executed(grid) * planes
+    work = sum(executed(grid) * planes for grid, planes in plan.passes())
     if plan.blank:
         work = int(work * (1 - plan.blank.facts["fraction"]))
-    waste = work / (planes * math.prod(grid.size))
+    waste = work / sum(planes * math.prod(grid.size) for grid, planes in plan.passes())
     return Forecast(_memory(plan, model, trial), disk(plan), work * trial.seconds, waste)
 
 
 def _memory(plan: Plan, model: Model, trial: Trial) -> int:
     grid, side = plan.grid, plan.layout.shard[-1] + 2 * plan.grid.halo
     tile = math.prod(max(_reads(n, limit, grid)) for n, limit in zip(grid.size, grid.padded, strict=True))
-    shard = math.prod(min(side, limit) for limit in grid.padded)
+    shard = math.prod(min(side, limit) for limit in grid.padded) * (
+        min(side, plan.header.shape[2]) if plan.sides else 1
+    )
     weights = sum(p.numel() * p.element_size() for p in model.network.parameters())
     in_hand = _IN_HAND * shard * 4 * (model.inputs.channels + model.outputs.channels)
     return int(_LIBRARIES + weights + trial.memory * tile + in_hand)

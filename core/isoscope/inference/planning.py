@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from isoscope.address import Address
 from isoscope.errors import DataError
 from isoscope.frames import Frames
 from isoscope.inference.blank import Blank
+from isoscope.inference.cutting import block_boxes, block_grid, block_layout, plane_grid, plane_layout
 from isoscope.inference.describing import header_of, identity_of
 from isoscope.model import Model
 from isoscope.model.drawing import NoisyFrames
 from isoscope.normalisation import layers
 from isoscope.parameters import Component
-from isoscope.preparation.prepared import prepared
-from isoscope.tiling import Grid, Region, cores, multiple, regions
+from isoscope.preparation.prepared import upright
+from isoscope.tiling import Grid, Region, cores, regions
 from isoscope.volume import Box, Header, Layout, Volume
 
 __all__ = ["FORMAT", "Job", "Plan", "frames_of", "plan"]
@@ -30,11 +31,6 @@ _log = logging.getLogger(__name__)
 
 FORMAT = 2
 """Of plans and of what they decide: raised when the same plan would give other bytes."""
-_CORES = (512, 1024)
-_WASTE = 1.45
-"""A core is doubled where halos would make the network compute more than this times what is kept."""
-_SHARD = 1024
-_CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +59,7 @@ class Plan:
         output: where the prediction is written, if anywhere.
         store: parameters of the store that writes it, if any.
         blank: the tiles that are not computed, from `skipping`.
+        sides: whether a job is a block of a volume, seen as XZ and as YZ planes.
     """
 
     header: Header
@@ -76,10 +73,18 @@ class Plan:
     output: Path | None = None
     store: dict[str, Any] | None = None
     blank: Blank | None = None
+    sides: bool = False
 
     def tiles(self, job: Job) -> int:
         """How many of the grid's tiles a job covers."""
-        return len(list(cores(job.region, self.grid)))
+        return sum(job.box.shape[3:]) if self.sides else len(list(cores(job.region, self.grid)))
+
+    def passes(self) -> list[tuple[Grid, int]]:
+        """The planes that the network sees: how each is cut into tiles, and how many such planes there are."""
+        if not self.sides:
+            return [(self.grid, len({job.frame for job in self.jobs}))]
+        t, _, z, y, x = self.header.shape
+        return [(replace(self.grid, size=(z, x)), t * y), (replace(self.grid, size=(z, y)), t * x)]
 
     def fingerprint(self) -> dict[str, Any]:
         """All that decides the output's bytes, ready for JSON; its hash stands in every shard's marker."""
@@ -87,35 +92,10 @@ class Plan:
         return {"format": FORMAT, **self.decides, "grid": grid, "tiling": self.tiling.model_dump(mode="json")}
 
 
-def _grid(model: Model, size: tuple[int, int], tile: int | None) -> Grid:
-    """The tile grid; a network that looks at its whole input gets the whole plane unless a tile is asked for."""
-    if model.halo is not None:
-        return Grid(size, multiple(tile or _core(model.halo), model.stride), model.halo, model.stride)
-    if tile is None or tile >= max(size):
-        return Grid(size, multiple(max(size), model.stride), 0, model.stride)
-    _log.warning("this network looks at its whole input: tiles of %d px will not agree exactly", tile)
-    core = multiple(tile, model.stride)
-    return Grid(size, core, multiple(core // 2, model.stride), model.stride)
-
-
-def _core(halo: int) -> int:
-    """The smallest core whose halo is a small part of the work."""
-    return next((k for k in _CORES if ((k + 2 * halo) / k) ** 2 <= _WASTE), _CORES[-1])
-
-
-def _layout(grid: Grid, channels: int, codec: str) -> Layout:
-    """Shards near 1024 px, a multiple of the core and no larger than the plane needs; chunks that divide them."""
-    needed = max(-(-n // grid.core) for n in grid.size)
-    cores = min(max(1, _SHARD // grid.core), needed)
-    shard = cores * grid.core
-    chunk = next((n for n in range(_CHUNK, _CHUNK // 8, -1) if shard % n == 0), shard)
-    return Layout((1, channels, 1, shard, shard), (1, 1, 1, chunk, chunk), codec)
-
-
 def frames_of(model: Model, volume: Volume) -> Frames:
     """The volume's frames as the model reads them, prepared alike; refused where the channels differ."""
     planes = model.recipe.output.planes if model.direction == "a2b" else "xy"
-    ready, grey = prepared([volume], model.reads.prepare)[0], model.reads.grey
+    ready, grey = upright([volume], model.reads.prepare)[0], model.reads.grey
     frames = NoisyFrames(ready, planes, grey, model.draw) if model.draw else Frames(ready, planes, grey)
     if frames.channels != model.inputs.channels:
         per = "planes x channels" if planes == "stack" else "channels"
@@ -167,14 +147,17 @@ def plan(
     _check_undoable(model)
     frames = frames_of(model, volume)
     recipe = model.recipe.inference
-    grid = _grid(model, frames.size, tile or recipe.tile)
+    sides = model.reads.prepare.sides
+    side = tile or recipe.tile
+    grid = block_grid(model, frames.volume.header.shape, side) if sides else plane_grid(model, frames.size, side)
     _warn(model, grid)
     given = identity_of(volume.header, source)
-    header = header_of(model, volume.header, frames, given)
-    layout = _layout(grid, header.shape[1], model.recipe.output.codec)
+    header = header_of(model, frames.volume.header, frames, given)
+    codec = model.recipe.output.codec
+    layout = block_layout(grid, header.shape, codec) if sides else plane_layout(grid, header.shape[1], codec)
     chosen = recipe.tiling if tiling in (None, recipe.tiling.name) else Component(name=str(tiling))
-    jobs = tuple(_jobs(frames, header, grid, layout))
-    return Plan(header, layout, grid, chosen, jobs, _decides(model, given), model.home, source, output)
+    jobs = tuple(_blocks(header, layout)) if sides else tuple(_jobs(frames, header, grid, layout))
+    return Plan(header, layout, grid, chosen, jobs, _decides(model, given), model.home, source, output, sides=sides)
 
 
 def _decides(model: Model, given: dict[str, Any]) -> dict[str, Any]:
@@ -196,3 +179,9 @@ def _jobs(frames: Frames, header: Header, grid: Grid, layout: Layout) -> Iterato
             box = Box((t, 0, z, ys.start, xs.start), (t + 1, channels, z + 1, ys.stop, xs.stop))
             yield Job(number, index, (ys, xs), box)
             number += 1
+
+
+def _blocks(header: Header, layout: Layout) -> Iterator[Job]:
+    for number, box in enumerate(block_boxes(header.shape, layout)):
+        (t, _, _, y, x), (_, _, _, y1, x1) = box.start, box.stop
+        yield Job(number, t, (slice(y, y1), slice(x, x1)), box)

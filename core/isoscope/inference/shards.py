@@ -19,7 +19,7 @@ from isoscope.model import Model
 from isoscope.parameters import build
 from isoscope.tiling import Region, Tile
 
-__all__ = ["Shard", "padded", "read"]
+__all__ = ["Shard", "clipped", "finished", "padded", "read"]
 
 
 @dataclass(slots=True)
@@ -79,12 +79,21 @@ class Shard:
         Raises:
             DataError: if the network made anything but numbers.
         """
-        assert self.out is not None
-        if not np.isfinite(self.out).all():
-            raise DataError(f"{name}: the network returned NaN; its weights are damaged; retrain or restore it")
-        # what was subtracted from the images it learned to write
-        offset = model.writes.prepare.offset
-        return self.out + np.float32(offset) if offset else self.out
+        return finished(self.out, model, name)
+
+
+def finished(out: NDArray[np.float32] | None, model: Model, name: str) -> NDArray[np.float32]:
+    """What a network made of all tiles, in the grey values of the files that it learned to write.
+
+    Raises:
+        DataError: if it holds anything but numbers.
+    """
+    assert out is not None
+    if not np.isfinite(out).all():
+        raise DataError(f"{name}: the network returned NaN; its weights are damaged; retrain or restore it")
+    # what was subtracted from the images it learned to write
+    offset = model.writes.prepare.offset
+    return out + np.float32(offset) if offset else out
 
 
 def _shifted(span: slice, by: int) -> slice:
@@ -118,12 +127,13 @@ def padded(frames: Frames, frame: int, region: Region) -> tuple[Tensor, tuple[in
     More than the region may come back: reflection needs as many pixels before the edge as lie beyond it, whatever the
     region, else thin tiles would reflect differently.
     """
-    spans, pads = zip(*_clipped(region, frames.size), strict=True)
+    spans, pads = zip(*clipped(region, frames.size), strict=True)
     values = np.pad(frames.read(frame, *spans), ((0, 0), *pads), mode="reflect")
     return torch.from_numpy(np.ascontiguousarray(values, np.float32)), (spans[0].start, spans[1].start)
 
 
-def _clipped(region: Region, size: tuple[int, int]) -> Iterator[tuple[slice, tuple[int, int]]]:
+def clipped(region: Region, size: tuple[int, int]) -> Iterator[tuple[slice, tuple[int, int]]]:
+    """What is read of a region, rows and then columns, and by how many pixels that is reflected."""
     for span, limit in zip(region, size, strict=True):
         short = max(0, span.stop - limit)
         yield slice(min(span.start, max(0, limit - 1 - short)), min(span.stop, limit)), (0, short)

@@ -83,6 +83,8 @@ def skipping(plan: Plan, model: Model, volume: Volume) -> Plan:
 
 
 def _check(model: Model, volume: Volume) -> None:
+    if model.reads.prepare.sides or model.reads.prepare.scale:
+        raise DataError("got a model that resamples or turns what it reads; expected one of slides; compute all tiles")
     if model.halo is None or (model.normalisation != "frozen" and any(True for _ in layers(model.network))):
         raise DataError(
             f"got a network whose tiles depend on the whole plane ({model.normalisation} normalisation); expected one "

@@ -20,6 +20,7 @@ from isoscope.inference.calling import Caller, Item
 from isoscope.inference.landing import landed
 from isoscope.inference.planning import Job, Plan, frames_of
 from isoscope.inference.shards import Shard, read
+from isoscope.inference.sides import Block, read_block
 from isoscope.intensity import encode
 from isoscope.model import Model
 from isoscope.volume import Sink, Volume
@@ -49,16 +50,20 @@ class Tally:
 
 def computed(plan: Plan, job: Job, model: Model, frames: Frames) -> NDArray[Any]:
     """The grey values of one shard, float32 [C, h, w], not yet rounded. Reads only the plan and the input."""
-    shard, caller = read(plan, frames, job), Caller(model, frames, plan.grid)
+    shard, caller = _read(plan, frames, job), Caller(model, frames, plan.grid)
     for tile in shard.tiles:
         shard.place(tile, caller([(shard, tile)])[0].cpu().numpy())
     return shard.values(model, frames.name)
 
 
+def _read(plan: Plan, frames: Frames, job: Job) -> Shard | Block:
+    return read_block(plan, frames, job) if plan.sides else read(plan, frames, job)
+
+
 def write(plan: Plan, sink: Sink, job: Job, values: NDArray[Any]) -> tuple[int, int]:
     """Store one shard's grey values in the output's type; how many there are, and how many were clipped."""
     encoded, clipped = encode(values, plan.header.dtype)
-    sink.write(job.box, encoded[None, :, None])
+    sink.write(job.box, encoded.reshape(job.box.shape))
     return encoded.size, clipped
 
 
@@ -124,11 +129,11 @@ class _Flow:
                     self._hand_over(shard, writers)
             self._settle(0)
 
-    def _open(self, job: Job) -> Shard | Job:
+    def _open(self, job: Job) -> Shard | Block | Job:
         """What is read for a job, or only the job if its shard is there; in a reader's thread."""
-        return job if self.sink.written(job.box) else read(self.plan, self.frames, job)
+        return job if self.sink.written(job.box) else _read(self.plan, self.frames, job)
 
-    def _hand_over(self, shard: Shard, writers: ThreadPoolExecutor) -> None:
+    def _hand_over(self, shard: Shard | Block, writers: ThreadPoolExecutor) -> None:
         """Let a finished shard be written."""
         self._settle(_AHEAD)
         self.pending.append(writers.submit(self._finish, shard))
@@ -154,9 +159,9 @@ class _Flow:
         if group:
             yield group
 
-    def _missing(self, opened: Iterable[Shard | Job]) -> Iterator[Shard]:
+    def _missing(self, opened: Iterable[Shard | Block | Job]) -> Iterator[Shard | Block]:
         for shard in opened:
-            if isinstance(shard, Shard):
+            if not isinstance(shard, Job):
                 yield shard
             else:
                 self.tally.skipped += 1
@@ -166,7 +171,7 @@ class _Flow:
         for group in groups:
             yield from zip(group, self.batch(group), strict=True)
 
-    def _finish(self, shard: Shard) -> tuple[int, int]:
+    def _finish(self, shard: Shard | Block) -> tuple[int, int]:
         """Write a shard; in a writer's thread."""
         return write(self.plan, self.sink, shard.job, shard.values(self.model, self.frames.name))
 
@@ -177,7 +182,7 @@ class _Flow:
             self.tally.pixels += pixels
             self.tally.clipped += clipped
 
-    def _say(self, shard: Shard) -> None:
+    def _say(self, shard: Shard | Block) -> None:
         if self.progress and not shard.done:
             self.progress(self.tiles + self.plan.tiles(shard.job) * shard.made // len(shard.tiles), self.total)
 

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from isoscope.preparation.depth import DepthVolume
 from isoscope.preparation.margins import widened
+from isoscope.preparation.resampling import resampled
 from isoscope.preparation.section import Background, Preparation
 from isoscope.preparation.staining import stained
+from isoscope.preparation.turning import sides
 from isoscope.volume import Box, Header, Layout, Volume, layout_of
 
-__all__ = ["PreparedVolume", "prepared"]
+__all__ = ["PreparedVolume", "prepared", "upright"]
 
 _TRUNCATE = 3.0
 """Sigmas at which the background's Gaussian is cut."""
@@ -67,11 +69,23 @@ def _slow(values: NDArray[np.float64], background: Background) -> NDArray[np.flo
 
 
 def prepared(volumes: Sequence[Volume], preparation: Preparation) -> list[Volume]:
-    """The volumes as a settled preparation gives them; the very same where it asks for nothing."""
-    if preparation == Preparation():
-        return list(volumes)
+    """The volumes as a settled preparation gives them; the very same where it asks for nothing, two each by sides."""
+    found = upright(volumes, preparation)
+    return [view for v in found for view in sides(v)] if preparation.sides else found
+
+
+def upright(volumes: Sequence[Volume], preparation: Preparation) -> list[Volume]:
+    """The same, but seen from above as they lie on disk."""
+    scale = preparation.scale or (1.0, 1.0, 1.0)
+    return [resampled(v, scale) for v in _toned(volumes, preparation)]
+
+
+def _toned(volumes: Sequence[Volume], preparation: Preparation) -> list[Volume]:
+    """The volumes with their grey values prepared."""
     if preparation.labels:
         return [DepthVolume(v, preparation.labels.depth) for v in volumes]
     if preparation.stain:
         return stained(volumes, preparation.stain)
-    return [PreparedVolume(v, preparation) for v in volumes]
+    if preparation.background or preparation.offset is not None:
+        return [PreparedVolume(v, preparation) for v in volumes]
+    return list(volumes)

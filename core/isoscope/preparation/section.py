@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -13,6 +13,9 @@ __all__ = ["OFFSET_PERCENTILE", "Background", "Labels", "Preparation", "Stain", 
 
 OFFSET_PERCENTILE = 0.1
 """Of all sampled grey values of a set: what `offset: auto` takes for the camera's offset."""
+
+
+_Factor = Annotated[float, Field(ge=1 / 64, le=64, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -56,6 +59,10 @@ class Preparation(_Part):
     background: Background | None = Field(None, description="slow background, subtracted; of the source only")
     labels: Labels | None = Field(None, description="read label images or masks as depth in their objects, in pixels")
     stain: Stain | None = Field(None, description="reinhard or macenko: one stain for the H&E images of the target")
+    scale: tuple[_Factor, _Factor, _Factor] | None = Field(
+        None, description="pixels for one on disk, along z, y, x: linear interpolation; averages where below 1"
+    )
+    sides: bool = Field(False, description="see volumes from their sides, as XZ and YZ planes; of the source only")
 
     @field_validator("offset", mode="before")
     @classmethod
@@ -85,8 +92,10 @@ def check_sides(source: Preparation, target: Preparation) -> None:
         raise RecipeError("got source.prepare.stain; expected a stain of the target only, to learn from; leave it out")
     if target.stain and target.offset is not None:
         raise RecipeError("got an offset and a stain in target.prepare; expected either; leave out the offset")
+    if target.sides:
+        raise RecipeError("got target.prepare.sides; expected sides of the source only, which XY planes teach")
     for side, given in (("source", source), ("target", target)):
-        declared = given.model_dump(exclude_none=True)
+        declared = given.model_dump(exclude_none=True, exclude_defaults=True)
         if "labels" in declared and len(declared) > 1:
             raise RecipeError(
                 f"got {' and '.join(declared)} in {side}.prepare; labels have no grey values; leave out the rest"

@@ -11,9 +11,11 @@ from isoscope.kinds import Task
 from isoscope.overrides import merge
 from isoscope.presets import preset
 from isoscope.recipe import Recipe, parse, resolved
-from isoscope.testing.examples import accepted, pairs, require
+from isoscope.testing.examples import accepted, example_domain, pairs, require
 
 __all__ = ["check_task"]
+
+_VOLUME = example_domain(1, depth=24, pixel_size=(2.0, 0.5, 0.5))
 
 
 def _resolved(values: Mapping[str, Any]) -> Recipe:
@@ -31,11 +33,12 @@ def check_task(task: Task, *, source: Domain | None = None, target: Domain | Non
 
     Args:
         task: `(source, target, /) -> Recipe`.
-        source: a domain A it accepts; none: it is tried with 1 -> 1, 1 -> 3, 3 -> 1 and 13 -> 3 channels and must
-            accept one of these pairs.
+        source: a domain A it accepts; none: it is tried with 1 -> 1, 1 -> 3, 3 -> 1 and 13 -> 3 channels, and with
+            an anisotropic volume, and must accept one of these pairs.
         target: a domain B it then accepts.
     """
-    for a, b, recipe in accepted(task, pairs(source, target), "task"):
+    candidates = pairs(source, target) + ([(_VOLUME, _VOLUME)] if source is None and target is None else [])
+    for a, b, recipe in accepted(task, candidates, "task"):
         require(isinstance(recipe, Recipe), f"task returned {type(recipe).__name__}; expected a Recipe")
         require(task(a, b) == recipe, "task proposed two recipes for the same two domains")
         full = _resolved(merge(preset("cpu"), recipe.model_dump(mode="json", exclude_unset=True)))
