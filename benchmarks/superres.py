@@ -19,6 +19,7 @@ from typing import Any
 from isoscope.baselines import offers
 from isoscope.comparison import Entrant, ImageSets, Scored, enter, run
 from isoscope.evaluation import evaluate
+from isoscope.overrides import merge, set_
 from isoscope.sources import open_all, open_one
 from isoscope.volume import Volume
 
@@ -37,12 +38,13 @@ def image_sets(count: int) -> ImageSets:
     return ImageSets(source, target, *test, pairs=(source, fields("sharp", 0, count)))
 
 
-def entrants(sets: ImageSets, steps: int, seed: int) -> list[Entrant]:
+def entrants(sets: ImageSets, steps: int, seed: int, changes: Sequence[str]) -> list[Entrant]:
     keys: dict[str, Any] = {"training": {"steps": steps, "seed": seed}}
     control = {**keys, "method": {"name": "supervised"}}
+    ours = merge(keys, set_(changes))
     return [
         *enter("supervised", control, sets, task="superres", preset="cpu"),
-        *enter("superres, unpaired", keys, sets, task="superres", preset="cpu"),
+        *enter("superres, unpaired", ours, sets, task="superres", preset="cpu"),
     ]
 
 
@@ -60,12 +62,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fields", type=int, default=8, help="of training, on each side")
     parser.add_argument("--out", type=Path, default=Path("/tmp/isoscope-superres"), help="runs are kept there")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the recipe of ours")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     sets = image_sets(args.fields)
     filters = offers(sets.source, sets.target, sets.pairs)
     kept = {name: filters[name] for name in ("input", "Richardson-Lucy")}
-    arms = run(entrants(sets, args.steps, args.seed), kept, sets, args.out, data_range=RANGE)
+    arms = run(entrants(sets, args.steps, args.seed, args.set), kept, sets, args.out, data_range=RANGE)
     found = {arm.name: scored(arm, sets.test_truth) for arm in arms}
     if args.json:
         print(json.dumps(found))

@@ -11,7 +11,7 @@ import typer
 from isoscope.errors import DataError, RecipeError, nearest
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split
-from isoscope_terminal.comparing import SETS, Shown, check_folder, offered, offers_said, opened, reads_grey
+from isoscope_terminal.comparing import SETS, Shown, check_folder, checked, offered, offers_said, opened, reads_grey
 from isoscope_terminal.entering import entered, named, told
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
@@ -68,7 +68,8 @@ def compare(
     sets = opened(places, reading)
     changes = {"overrides": set_ or [], "more": duration_keys(steps, minutes, seed)}
     entrants = entered(recipes, sets, task, changes, seeds)
-    filters = offered(sets, entrants) if baselines else {}
+    seen = checked(sets, entrants)
+    filters = offered(seen, entrants) if baselines else {}
     _check_names([*filters, *map(named, recipes)], reference)
     _say(voice, sets, entrants, out)
     if baselines:
@@ -80,7 +81,7 @@ def compare(
             entrants, filters, sets, out, data_range=data_range, grey=reads_grey(entrants), watch=watch
         )
     document = comparison.document(scored, reference) | {"out": str(out)}
-    _kept(document, scored, sets, out, voice)
+    _kept(document, scored, seen, out, voice)
 
 
 def _check_names(names: Sequence[str], reference: str | None) -> None:

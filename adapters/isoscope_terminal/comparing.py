@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from isoscope.comparison import Entrant, ImageSets
     from isoscope.training import Progress
 
-__all__ = ["SETS", "Shown", "check_folder", "offered", "offers_said", "opened", "reads_grey"]
+__all__ = ["SETS", "Shown", "check_folder", "checked", "offered", "offers_said", "opened", "reads_grey"]
 
 SETS = ("source", "target", "test_source", "test_truth", "pairs_source", "pairs_target")
 """The sets of images, as their options are called."""
@@ -29,14 +29,14 @@ def check_folder(out: Path) -> None:
 
 
 def opened(places: Mapping[str, str | None], reading: Reading) -> ImageSets:
-    """The images, checked against each other.
+    """The images.
 
     Args:
         places: where the sets are, by SETS.
         reading: how their files are read.
 
     Raises:
-        DataError: for a set that is missing, does not match its other half, or was learned from and is tested.
+        DataError: for a set that is missing.
     """
     from isoscope.comparison import ImageSets
     from isoscope.sources import open_all
@@ -45,9 +45,20 @@ def opened(places: Mapping[str, str | None], reading: Reading) -> ImageSets:
         raise DataError("got one of --pairs-source and --pairs-target; expected both or neither; give the other too")
     found = {name: open_all(where, reading.of(name)) for name, where in places.items() if where is not None}
     pairs = (found.pop("pairs_source"), found.pop("pairs_target")) if "pairs_source" in found else None
-    sets = ImageSets(**found, pairs=pairs)
-    sets.check()
-    return sets
+    return ImageSets(**found, pairs=pairs)
+
+
+def checked(sets: ImageSets, entrants: Sequence[Entrant]) -> ImageSets:
+    """The images as all recipes read them, checked against each other.
+
+    Raises:
+        DataError: for a set that does not match its other half, or was learned from and is tested.
+    """
+    from isoscope.comparison import scale_of
+
+    seen = sets.on_grid(scale_of(entrants))
+    seen.check()
+    return seen
 
 
 def reads_grey(entrants: Sequence[Entrant]) -> bool:
@@ -56,10 +67,11 @@ def reads_grey(entrants: Sequence[Entrant]) -> bool:
 
 
 def offered(sets: ImageSets, entrants: Sequence[Entrant]) -> dict[str, Callable[[], Baseline]]:
-    """The filters and tables that fit these images."""
+    """The filters and tables that fit these images, which are as recipes read them."""
     from isoscope.baselines import offers
 
-    planes = entrants[0].recipe.output.planes
+    recipe = entrants[0].recipe
+    planes = "stack" if recipe.source.prepare.sides else recipe.output.planes
     return offers(sets.source, sets.target, sets.pairs, grey=reads_grey(entrants), planes=planes)
 
 

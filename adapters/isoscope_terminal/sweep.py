@@ -11,7 +11,7 @@ import typer
 from isoscope.errors import DataError, RecipeError
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split
-from isoscope_terminal.comparing import SETS, Shown, check_folder, offered, offers_said, opened, reads_grey
+from isoscope_terminal.comparing import SETS, Shown, check_folder, checked, offered, offers_said, opened, reads_grey
 from isoscope_terminal.entering import keys_of, named, told
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
@@ -70,7 +70,8 @@ def sweep(
     changes = {"overrides": set_ or [], "more": duration_keys(steps, None, seed)}
     sized = _sized(recipes, sets, task, changes, seeds, _numbers(sizes))
     entrants = [entrant for s in sized for entrant in s.entrants]
-    filters = offered(sets, entrants) if baselines else {}
+    seen = checked(sets, entrants)
+    filters = offered(seen, entrants) if baselines else {}
     _say(voice, sets, sized, out)
     if baselines:
         voice.say(offers_said(filters, sets))
@@ -81,7 +82,7 @@ def sweep(
             entrants, filters, sets, out, data_range=data_range, grey=reads_grey(entrants), watch=watch
         )
     document = comparison.document(scored) | {"out": str(out)}
-    _kept(document | {"curves": comparison.curves(sized, document)}, sized, scored, sets, out, voice)
+    _kept(document | {"curves": comparison.curves(sized, document)}, sized, scored, seen, out, voice)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, cast
 
 from torch import nn
 
-__all__ = ["Quantity", "described", "facts"]
+__all__ = ["Quantity", "described", "facts", "plain_ratio"]
+
+_SAME, _ROUNDED, _DENOMINATOR = 0.02, 1e-3, 12
+"""Parts by which equal pixel sizes differ, by which a fraction is missed, and how plain fractions are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,11 @@ def described(network: nn.Module) -> Mapping[str, Quantity]:
 def facts(network: nn.Module) -> dict[str, dict[str, Any]]:
     """The same, ready for JSON."""
     return {name: {"values": list(q.values), "unit": q.unit} for name, q in described(network).items()}
+
+
+def plain_ratio(ratio: float) -> float:
+    """A ratio of two pixel sizes without what these are rounded by: a simple fraction where it nearly is one."""
+    if abs(ratio - 1) < _SAME:
+        return 1.0
+    plain = Fraction(ratio).limit_denominator(_DENOMINATOR)
+    return float(plain) if abs(plain - ratio) < _ROUNDED * ratio else ratio

@@ -15,6 +15,7 @@ from isoscope.quantity import Quantity
 from isoscope.saliency import smooth
 from isoscope.spectra import blur_along
 from isoscope_networks.camera import Camera, check_channels
+from isoscope_networks.recording import Recording, as_many
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -24,23 +25,6 @@ __all__ = ["Axial", "axial"]
 _LEAST = 0.05
 _VARIANCE = 1e-6
 """Sigma in pixels, and variance in squared network values, below which nothing can be told."""
-_PHASES = 8
-_TRIAL = 192
-"""Side of the white noise on which it is found how much of it interpolation leaves."""
-
-
-def _positions(rows: int, step: float, phase: float, like: Tensor) -> Tensor:
-    """Where planes were recorded, in rows; from before the first row to behind the last."""
-    first = -1.5 * step + phase - 0.5
-    count = math.ceil((rows - first) / step) + 2
-    return first + step * torch.arange(count, device=like.device, dtype=torch.float64)
-
-
-def _between(at: Tensor, start: float, step: float, count: int, like: Tensor) -> Tensor:
-    """Linear interpolation as a matrix [places, count]: values at `start + step * k` are given."""
-    place = ((at.double() - start) / step).clamp(0, count - 1)
-    k = torch.arange(count, device=like.device, dtype=torch.float64)
-    return (1 - (place[:, None] - k).abs()).clamp_min(0).to(like.dtype)
 
 
 class Axial(nn.Module):
@@ -58,7 +42,7 @@ class Axial(nn.Module):
     ) -> None:
         super().__init__()
         self.step, self.declared, self.largest, self.domain = step, sigma, largest, outputs
-        self.noise = noise
+        self.noise, self.recording = noise, Recording({-2: step})
         self.camera = Camera(inputs, outputs, learn=False, sigma=2.0, gain=1.0, offset=0.0)
         self.pixel_noise, self.image_noise = self.camera.pixel_noise, self.camera.image_noise
         self.register_buffer("sigmas", torch.full((inputs.channels,), sigma or 1.0))
@@ -76,12 +60,11 @@ class Axial(nn.Module):
                 b, a = (x[:, c].cpu().numpy() for x in (clean, observed))
                 found = blur_along(b, a, -2, self.step, self.largest)
                 self.get_buffer("sigmas")[c] = max(found, _LEAST)
-        every = max(1, round(self.step))
-        blurred, seen = self._blurred(clean)[:, :, ::every], observed[:, :, ::every]
+        blurred, seen = self.recording.thinned(self._blurred(clean)), self.recording.thinned(observed)
         self.camera.fit(blurred, seen)
-        self._correct(blurred, every)
+        self._correct(blurred)
 
-    def _correct(self, blurred: Tensor, every: int) -> None:
+    def _correct(self, blurred: Tensor) -> None:
         """The camera's noise as it is before interpolation, less what blurring left of the noise of sharp planes.
 
         One volume has one exposure, and how lopsided its noise is does not outlive interpolation: counted photons are
@@ -89,23 +72,12 @@ class Axial(nn.Module):
         """
         self.camera.get_parameter("log_spread").fill_(math.log(_VARIANCE))
         self.camera.get_parameter("log_skewness").zero_()
-        kept = self._kept(every) if self.step > 1 else 1.0
+        kept = self.recording.kept()
         for c in range(blurred.shape[1]):
             c0, c1 = noise_of(blurred[:, c : c + 1])
             for name, there in (("log_read", c0 - HEADROOM * c1), ("log_shot", c1)):
                 value = self.camera.get_parameter(name)
                 value[c] = (value[c].exp() / kept - there).clamp_min(_VARIANCE).log()
-
-    def _kept(self, every: int) -> float:
-        """Which part of the variance of white noise is measured after it was interpolated, averaged over phases."""
-        draw, found = torch.Generator().manual_seed(0), []
-        for n in range(_PHASES):
-            at = _positions(_TRIAL, self.step, self.step * (n / _PHASES - 0.5), torch.empty(0))
-            white = torch.randn(1, 1, len(at), _TRIAL, generator=draw)
-            back = _between(torch.arange(_TRIAL), float(at[0]), self.step, len(at), white)
-            c0, c1 = noise_of((back @ white)[:, :, ::every])
-            found.append(float(c0) + 0 * float(c1))
-        return max(sum(found) / len(found), 0.05)
 
     def _blurred(self, b: Tensor) -> Tensor:
         sigma, radius = self.get_buffer("sigmas"), math.ceil(3 * self.largest)
@@ -121,16 +93,11 @@ class Axial(nn.Module):
         blurred = self._blurred(b)
         if z is None and not self.training:
             return blurred
-        if self.step == 1:
-            return self.camera(blurred, z) if self.noise else blurred
-        rows = b.shape[-2]
-        phase = self.step * (float(torch.rand(())) - 0.5) if z is None else 0.0
-        at = _positions(rows, self.step, phase, blurred)
-        planes = _between(at, 0.0, 1.0, rows, blurred) @ blurred
+        phases = self.recording.phases(drawn=z is None)
+        planes = self.recording.record(blurred, phases)
         if self.noise:
-            planes = self.camera(planes, None if z is None else _as_many(z, len(at)))
-        back = _between(torch.arange(rows, device=b.device), float(at[0]), self.step, len(at), blurred)
-        return back @ planes
+            planes = self.camera(planes, None if z is None else as_many(z, planes))
+        return self.recording.back(planes, tuple(b.shape), phases)
 
     def describe(self) -> dict[str, Quantity]:
         """Sigma in pixels and, where the pixel size is known, in its unit; then the camera's parameters."""
@@ -140,12 +107,6 @@ class Axial(nn.Module):
             side = self.domain.pixel_size[-2]
             found["sigma_physical"] = Quantity(tuple(s * side for s in sigma), f"{self.domain.unit}s along z")
         return found | (self.camera.describe() if self.noise else {})
-
-
-def _as_many(z: Tensor, rows: int) -> Tensor:
-    """Noise for so many rows, by repeating it where there are fewer."""
-    times = -(-rows // z.shape[-2])
-    return z.repeat(1, 1, times, 1)[:, :, :rows]
 
 
 def axial(

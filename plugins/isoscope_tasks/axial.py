@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.parameters import Component
 from isoscope.preparation import Preparation
+from isoscope.quantity import plain_ratio
 from isoscope.recipe import DomainRecipe, Recipe, Term, Training
 
 __all__ = ["axial"]
 
 _FINEST, _COARSEST = 1.0, 32.0
 _SAME = 0.02
+"""Part by which planes may seem nearer than pixels are wide."""
 
 
 def axial(source: Domain, target: Domain, /) -> Recipe:
@@ -32,7 +32,13 @@ def axial(source: Domain, target: Domain, /) -> Recipe:
         source=DomainRecipe(polarity="bright", prepare=Preparation(scale=scale, sides=True)),
         target=DomainRecipe(polarity="bright"),
         method=Component.model_validate(
-            {"name": "c2gan", "backward": {"name": "axial", "step": step}, "noise": 0.0, "rate": 1e-3}
+            {
+                "name": "c2gan",
+                "forward": {"name": "refine"},
+                "backward": {"name": "axial", "step": step},
+                "noise": 0.0,
+                "rate": 1e-3,
+            }
         ),
         losses={
             "lsgan": Term(weight=0.0),
@@ -58,16 +64,10 @@ def _scale(source: Domain, target: Domain) -> tuple[float, float, float]:
             f"axial needs volumes, got {source.depth} plane; expected a z-stack; choose denoise or superres"
         )
     fine = target.pixel_size[-1]
-    z, y, x = (_plain(size / fine) for size in source.pixel_size)
+    z, y, x = (plain_ratio(size / fine) for size in source.pixel_size)
     if not _FINEST - _SAME <= z <= _COARSEST:
         raise DataError(
             f"axial got planes {source.pixel_size[0]:g} apart and pixels {fine:g} wide; expected planes 1 to "
             f"{_COARSEST:g} pixels apart; check --pixel-size Z,Y,X"
         )
     return z, y, x
-
-
-def _plain(ratio: float) -> float:
-    """A ratio without what pixel sizes are rounded by: 1 where it is nearly 1."""
-    plain = Fraction(ratio).limit_denominator(12)
-    return float(plain) if abs(plain - ratio) < 1e-3 * ratio else (1.0 if abs(ratio - 1) < _SAME else ratio)

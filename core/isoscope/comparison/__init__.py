@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isoscope.comparison.curves import curves, plateau, write_curves
-from isoscope.comparison.entrants import Entrant, ImageSets, enter
+from isoscope.comparison.entrants import Entrant, ImageSets, enter, scale_of
 from isoscope.comparison.report import document, write_csv
 from isoscope.comparison.running import Watch, run
 from isoscope.comparison.scored import Scored
@@ -13,6 +13,6 @@ from isoscope.comparison.sweeping import SIZES, Sized, at_sizes, beside, check_s
 
 __all__ = [
     "SIZES", "Bootstrap", "Cell", "Entrant", "ImageSets", "Scored", "Sized", "Watch", "at_sizes", "beside",
-    "check_sizes", "curves", "document", "enter", "plateau", "run", "sheet", "side_by_side", "write_csv",
+    "check_sizes", "curves", "document", "enter", "plateau", "run", "scale_of", "sheet", "side_by_side", "write_csv",
     "write_curves",
 ]  # fmt: skip

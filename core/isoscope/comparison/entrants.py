@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,13 +12,14 @@ from isoscope import kinds
 from isoscope.errors import DataError
 from isoscope.frames import Frames
 from isoscope.parameters import build
+from isoscope.preparation.resampling import Scale, resampled
 from isoscope.proposal import Proposal, propose
 from isoscope.recipe import Recipe
 from isoscope.splits.fingerprint import pixel_hash
 from isoscope.terms import Terms
 from isoscope.volume import Volume
 
-__all__ = ["Entrant", "ImageSets", "enter"]
+__all__ = ["Entrant", "ImageSets", "enter", "scale_of"]
 
 _Named = tuple[str, Sequence[Volume]]
 
@@ -54,6 +55,14 @@ class ImageSets:
         for a, b in self._pairs().values():
             learned += [("pairs-source", a), ("pairs-target", b)]
         _check_apart(tests, learned)
+
+    def on_grid(self, scale: Scale | None) -> ImageSets:
+        """The split as recipes of this `prepare.scale` read it: baselines are given that, and truths must match it."""
+        if scale is None:
+            return self
+        source, test = ([resampled(v, scale) for v in volumes] for volumes in (self.source, self.test_source))
+        pairs = self.pairs and ([resampled(v, scale) for v in self.pairs[0]], self.pairs[1])
+        return replace(self, source=source, test_source=test, pairs=pairs)
 
     def _pairs(self) -> dict[str, tuple[Sequence[Volume], Sequence[Volume]]]:
         return {} if self.pairs is None else {"pairs": self.pairs}
@@ -105,6 +114,21 @@ class Entrant:
     def seed(self) -> int:
         """Of everything random."""
         return self.recipe.training.seed
+
+
+def scale_of(entrants: Sequence[Entrant]) -> Scale | None:
+    """The grid on which recipes read the source.
+
+    Raises:
+        DataError: if they read it on several, which no baseline could be set beside.
+    """
+    scales = {entrant.recipe.source.prepare.scale for entrant in entrants}
+    if len(scales) > 1:
+        raise DataError(
+            f"got recipes that read the source on {len(scales)} grids; expected one source.prepare.scale; compare "
+            f"them one by one"
+        )
+    return scales.pop() if scales else None
 
 
 def enter(

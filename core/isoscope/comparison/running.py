@@ -12,11 +12,12 @@ import numpy as np
 
 from isoscope import __version__, checkpoint, inference, origin, training
 from isoscope.baselines import Baseline
-from isoscope.comparison.entrants import Entrant, ImageSets
+from isoscope.comparison.entrants import Entrant, ImageSets, scale_of
 from isoscope.comparison.scored import Scored, digest, folder_name
 from isoscope.durable import read_json
 from isoscope.errors import DataError, Interrupted, IsoscopeError
 from isoscope.evaluation import evaluate
+from isoscope.preparation.resampling import Scale
 from isoscope.provenance import plugins_used
 from isoscope.recipe import Recipe
 from isoscope.sources import open_one, store_for_writing
@@ -60,6 +61,7 @@ class _Course:
     grey: bool
     watch: Watch
     test: str
+    scale: Scale | None = None
 
     def arm(self, name: str, settings: Mapping[str, Any]) -> Path:
         return self.folder / "arms" / folder_name(name, settings)
@@ -85,7 +87,7 @@ def run(
         UserError: for what only the user can mend. A training that fails otherwise is noted, and the others go on.
     """
     test = digest({"test": origin.describe(sets.test_source, sets.test_truth), "data_range": data_range})
-    course = _Course(sets, folder, data_range, grey, watch, test)
+    course = _Course(sets, folder, data_range, grey, watch, test, scale_of(entrants))
     steps: list[Callable[[int, int], Scored]] = [
         *(lambda n, of, name=name, settle=settle: _baseline(course, name, settle, n, of)
           for name, settle in offers.items()),
@@ -100,12 +102,15 @@ def run(
 def _baseline(course: _Course, name: str, settle: Callable[[], Baseline], number: int, of: int) -> Scored:
     sets = course.sets
     learned = [origin.describe(*sets.learned_from(False)), sets.pairs and origin.describe(*sets.pairs)]
-    home = course.arm(name, {"baseline": name, "grey": course.grey, "learned": learned, "isoscope": __version__})
+    grid = {"scale": course.scale} if course.scale else {}
+    settings = {"baseline": name, "grey": course.grey, "learned": learned, "isoscope": __version__, **grid}
+    home = course.arm(name, settings)
     if found := _kept(course, home):
         return found
     course.watch.arm(name, "baseline", number, of)
     baseline = settle()
-    made = [_written(course, home, n, v) for n, v in enumerate(baseline.apply(sets.test_source))]
+    seen = sets.on_grid(course.scale).test_source
+    made = [_written(course, home, n, v) for n, v in enumerate(baseline.apply(seen))]
     facts = Scored(name, "baseline", parameters=dict(baseline.parameters), note=baseline.note)
     return _score(course, home, facts, made)
 
