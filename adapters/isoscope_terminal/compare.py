@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from isoscope.errors import DataError, RecipeError, nearest
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split
-from isoscope_terminal.comparing import SETS, Shown, check_folder, checked, offered, offers_said, opened, reads_grey
+from isoscope_terminal.comparing import SETS, Shown, check_folder, checked, offers_for, offers_said, opened, reads_grey
 from isoscope_terminal.entering import entered, named, told
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
@@ -22,9 +22,10 @@ from isoscope_terminal.voice import Voice
 from isoscope_terminal.wishes import duration_keys
 
 if TYPE_CHECKING:
+    from isoscope.baselines import Baseline
     from isoscope.comparison import Entrant, ImageSets, Scored
 
-__all__ = ["compare"]
+__all__ = ["compare", "contested"]
 
 
 @reads(*SETS)
@@ -56,8 +57,6 @@ def compare(
     What is done is kept in OUT, each arm by its settings: the same command goes on after Ctrl-C, and with more recipes
     or seeds it trains only those.
     """
-    from isoscope import comparison
-
     voice = Voice(as_json)
     check_folder(out)
     check_split(source, target, voice)
@@ -68,11 +67,22 @@ def compare(
     sets = opened(places, reading)
     changes = {"overrides": set_ or [], "more": duration_keys(steps, minutes, seed)}
     entrants = entered(recipes, sets, task, changes, seeds)
-    seen = checked(sets, entrants)
-    filters = offered(seen, entrants) if baselines else {}
+    filters = offers_for(sets, entrants) if baselines else {}
     _check_names([*filters, *map(named, recipes)], reference)
+    document = contested(sets, entrants, filters, out, voice, data_range=data_range, reference=reference)
+    voice.finish(_places(out), document)
+
+
+def contested(
+    sets: ImageSets, entrants: Sequence[Entrant], filters: Mapping[str, Callable[[], Baseline]], out: Path,
+    voice: Voice, *, data_range: tuple[float, float] | None = None, reference: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Train, predict and score what is not there yet; tables and pictures; what was found."""
+    from isoscope import comparison
+
+    seen = checked(sets, entrants)
     _say(voice, sets, entrants, out)
-    if baselines:
+    if filters:
         voice.say(offers_said(filters, sets))
     with stoppable() as stop, Live("comparing") as live:
         shown = Shown(live)
@@ -82,6 +92,7 @@ def compare(
         )
     document = comparison.document(scored, reference) | {"out": str(out)}
     _kept(document, scored, seen, out, voice)
+    return document
 
 
 def _check_names(names: Sequence[str], reference: str | None) -> None:
@@ -117,4 +128,7 @@ def _kept(document: dict[str, Any], scored: Sequence[Scored], sets: ImageSets, o
     voice.table(columns, rows, numbers=True)
     for note in notes:
         voice.say(note)
-    voice.finish(f"table: {out / 'comparison.json'}, {out / 'scores.csv'}; pictures: {out / 'sheet.png'}", document)
+
+
+def _places(out: Path) -> str:
+    return f"table: {out / 'comparison.json'}, {out / 'scores.csv'}; pictures: {out / 'sheet.png'}"

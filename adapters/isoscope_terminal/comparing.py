@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from isoscope.comparison import Entrant, ImageSets
     from isoscope.training import Progress
 
-__all__ = ["SETS", "Shown", "check_folder", "checked", "offered", "offers_said", "opened", "reads_grey"]
+__all__ = ["SETS", "Shown", "check_folder", "checked", "offers_for", "offers_said", "opened", "reads_grey"]
 
 SETS = ("source", "target", "test_source", "test_truth", "pairs_source", "pairs_target")
 """The sets of images, as their options are called."""
@@ -66,13 +66,15 @@ def reads_grey(entrants: Sequence[Entrant]) -> bool:
     return any(entrant.recipe.source.grey for entrant in entrants)
 
 
-def offered(sets: ImageSets, entrants: Sequence[Entrant]) -> dict[str, Callable[[], Baseline]]:
-    """The filters and tables that fit these images, which are as recipes read them."""
+def offers_for(sets: ImageSets, entrants: Sequence[Entrant]) -> dict[str, Callable[[], Baseline]]:
+    """The filters and tables that fit these images, as recipes read them; of volumes only interpolation."""
     from isoscope.baselines import offers
+    from isoscope.comparison import scale_of
 
-    recipe = entrants[0].recipe
-    planes = "stack" if recipe.source.prepare.sides else recipe.output.planes
-    return offers(sets.source, sets.target, sets.pairs, grey=reads_grey(entrants), planes=planes)
+    seen, recipe = sets.on_grid(scale_of(entrants)), entrants[0].recipe
+    found = offers(seen.source, seen.target, seen.pairs, grey=reads_grey(entrants), planes=recipe.output.planes)
+    # filters here work plane by plane, across the direction that is restored
+    return {"input": found["input"]} if recipe.source.prepare.sides and "input" in found else found
 
 
 def offers_said(names: Iterable[str], sets: ImageSets) -> str:

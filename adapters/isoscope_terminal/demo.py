@@ -50,19 +50,29 @@ class _Places:
 
 
 def demo(
-    task: Annotated[str, typer.Option("--task", help="Which demo.")] = "coloration",
+    task: Annotated[str, typer.Option("--task", help="coloration, denoise, superres or axial.")] = "coloration",
     out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("isoscope-demo"),
     minutes: Annotated[float, typer.Option("--minutes", help="Train about this long.")] = 3.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train, predict and score on real tissue in a few minutes: learn the colours of a stain from unpaired images."""
+    """Train, predict and score in a few minutes: learn the colours of a stain from unpaired images of real tissue.
+
+    `--task denoise`, `superres` and `axial` do so on simulated fields, beside filters.
+    """
     from isoscope import samples
+    from isoscope_terminal.demonstrations import SIMULATED, check_demo, demonstrate
 
     voice, places = Voice(as_json), _Places(out)
+    if task in SIMULATED:
+        demonstrate(task, out, minutes, seed, overwrite, voice)
+        return
+    if task not in samples.TASKS:
+        known = ", ".join((*samples.TASKS, *SIMULATED))
+        raise DataError(f"no demo for task {task!r}; tasks with a demo: {known}")
     given = samples.sample(task)
-    _check(out, overwrite)
+    check_demo(out, overwrite, "run", "held_out.png")
     images = _written(given, places)
     voice.say(
         f"real images are in {out}: source.png (grey), target.png (colour, other tissue), held_out.png, truth.png"
@@ -73,15 +83,6 @@ def demo(
     _kept(scores, places)
     _compared(images["held_out"], prediction, images["truth"], places.image("comparison"))
     _told(voice, scores, places, task)
-
-
-def _check(out: Path, overwrite: bool) -> None:
-    """Never write into a folder that is not an earlier demo's."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    ours = out.is_dir() and (out / "run").is_dir() and (out / "held_out.png").is_file()
-    if not (ours and overwrite):
-        raise DataError(f"{out} exists; choose another --out" + (", or --overwrite it" if ours else ""))
 
 
 def _written(given: Sample, places: _Places) -> dict[str, Volume]:

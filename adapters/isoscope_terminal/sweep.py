@@ -11,7 +11,7 @@ import typer
 from isoscope.errors import DataError, RecipeError
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split
-from isoscope_terminal.comparing import SETS, Shown, check_folder, checked, offered, offers_said, opened, reads_grey
+from isoscope_terminal.comparing import SETS, Shown, check_folder, checked, offers_for, offers_said, opened, reads_grey
 from isoscope_terminal.entering import keys_of, named, told
 from isoscope_terminal.facts import counted
 from isoscope_terminal.progress import Live
@@ -71,7 +71,7 @@ def sweep(
     sized = _sized(recipes, sets, task, changes, seeds, _numbers(sizes))
     entrants = [entrant for s in sized for entrant in s.entrants]
     seen = checked(sets, entrants)
-    filters = offered(seen, entrants) if baselines else {}
+    filters = offers_for(sets, entrants) if baselines else {}
     _say(voice, sets, sized, out)
     if baselines:
         voice.say(offers_said(filters, sets))

@@ -553,3 +553,33 @@ def test_a_camera_is_told_with_units_when_a_run_begins_and_ends(isoscope, tmp_pa
         (line,) = (line for line in out.splitlines() if line.startswith(f"b2a {when} "))
         assert "grey values per grey value; offset" in line
         assert "variance per grey value" in line
+
+
+def test_a_demo_on_simulated_images_stands_beside_filters(isoscope, refused, tmp_path, monkeypatch):
+    from isoscope_terminal import demonstrations
+
+    sets = ("noisy-{}?size=48&count=1", "sharp-{}?size=48&count=1", "noisy-{}?size=48&count=1&seed=2",
+            "sharp-{}?size=48&count=1&seed=2")  # fmt: skip
+    small = tuple(name.format("microtubules-v1") for name in sets)
+    monkeypatch.setitem(demonstrations.SIMULATED, "denoise", small)
+    out = tmp_path / "demo"
+    words = ["demo", "--task", "denoise", "--out", out, "--minutes", "0.02"]
+    code, said, _ = isoscope(*words)
+    assert code == 0
+    assert "better than" in said
+    assert "simulate:noisy-microtubules-v1?size=48" in said
+    assert (out / "sheet.png").is_file()
+    assert "--overwrite" in refused(*words)
+    document = json.loads(isoscope(*words, "--overwrite", "--json")[1])
+    assert {"input", "Gaussian", "c2GAN"} <= {arm["name"] for arm in document["arms"]}
+
+
+def test_every_demo_names_simulations_that_exist():
+    from isoscope.sources import open_all
+    from isoscope_terminal.demonstrations import SIMULATED
+
+    for task, names in SIMULATED.items():
+        source, target, test, truth = (open_all(f"simulate:{name}") for name in names)
+        assert len(test) == len(truth), task
+        shown = {v.header.name for v in (*source, *target)}
+        assert not shown & {v.header.name for v in test}, f"{task} is tested on what it learned from"
