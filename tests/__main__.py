@@ -14,7 +14,8 @@ CHECKS = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "types": [BIN / "mypy"],
     "import contracts": [BIN / "lint-imports"],
-    "tests": [sys.executable, "-m", "pytest"],
+    # one process per core; the tests of a file share its fixtures, and so a process
+    "tests": [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadfile"],
 }
 
 

@@ -117,7 +117,7 @@ class Origins:
         """All pixels of a block's patches."""
         f, ((t, z, y, x), (t1, z1, y1, x1)) = self.frames[block.volume], (block.start, block.stop)
         _, c, depth, _, _ = f.volume.header.shape
-        z, z1 = (0, depth) if f.planes == "stack" else (z, z1)
+        z, z1 = (0, depth) if f.planes == "stack" else f.around(z, z1)
         reach = self.patch - 1
         box = Box((t, 0, z, y, x), (t1, c, z1, y1 + reach, x1 + reach))
         return Window(f.volume.header, box.start, f.volume.read(box))

@@ -19,6 +19,7 @@ class Domain(BaseModel):
         channels: channels the networks see (planes of a stack count as channels).
         channel_names: names of the channels, where the files have any.
         depth: z planes of the volumes.
+        context: planes on each side of a plane that are channels beside it: 2 context + 1 for one of the image.
         dtype: numpy name of the grey values' type.
         rgb: the channels are red, green and blue.
         limits: (low, high) grey values per channel that map to -0.9 and 0.9.
@@ -36,6 +37,7 @@ class Domain(BaseModel):
     channels: int
     channel_names: tuple[str, ...] = ()
     depth: int = 1
+    context: int = 0
     dtype: str = "float32"
     rgb: bool = False
     limits: tuple[tuple[float, float], ...]

@@ -122,10 +122,10 @@ def _cell(f: Frames, side: int) -> Cell:
 
 def _cost(f: Frames, cell: Cell, patch: int) -> _Cost:
     t, c, z, y, x = f.volume.header.shape
-    planes = z if f.planes == "stack" else min(cell[1], z)
+    planes = z if f.planes == "stack" else min(cell[1] + 2 * f.context, z)
     box = (min(cell[0], t), c, planes, min(cell[2] + patch - 1, y), min(cell[3] + patch - 1, x))
     whole = prod(-(-n // unit) * unit for n, unit in zip(box, _chunk(f), strict=True))
-    used = prod((c, z if f.planes == "stack" else 1, patch, patch))
+    used = prod((c, z if f.planes == "stack" else 2 * f.context + 1, patch, patch))
     item = f.volume.header.dtype.itemsize
     return _Cost(prod(box) * item, whole * item, max(1, whole // (_DECODED * used)))
 

@@ -155,8 +155,8 @@ def propose(
     keys |= {"task": task, "preset": base["preset"]}
     recipe = settled(resolved(parse(merge(base, keys))), source, target)
     domains = (
-        survey(source, recipe.source, "source", recipe.output.planes, strict=True),
-        survey(target, recipe.target, "target", "xy", strict=True),
+        survey(source, recipe.source, "source", recipe.output.planes, strict=True, context=recipe.output.context),
+        survey(target, recipe.target, "target", "xy", strict=True, context=recipe.output.context),
     )
     return Proposal(_settled(recipe, *domains), *domains)
 

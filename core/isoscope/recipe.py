@@ -111,6 +111,7 @@ class Output(_Part):
     """What comes out."""
 
     planes: Literal["xy", "stack"] = Field("xy", description="each plane by itself, or all planes as channels")
+    context: int = Field(0, ge=0, le=16, description="planes above and below that the networks see too, in xy (2.5D)")
     decode: Literal["intensity"] = "intensity"
     dtype: _Type | None = Field(None, description="numpy type; none: the target's")
     codec: Literal["zstd", "blosc", "gzip", "none"] = "zstd"
@@ -129,6 +130,12 @@ class Recipe(_Part):
     training: Training = Training()
     inference: Inference = Inference()
     output: Output = Output()
+
+    @model_validator(mode="after")
+    def _planes_that_have_neighbours(self) -> Self:
+        if self.output.context and (self.output.planes == "stack" or self.source.prepare.sides):
+            raise ValueError("expected no output.context with planes of stacks as channels, or seen from the side")
+        return self
 
     @model_validator(mode="before")
     @classmethod

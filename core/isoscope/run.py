@@ -48,8 +48,8 @@ class Run:
         recipe = settled(recipe, source, target)
         self.recipe, self.folder = recipe, folder
         self.domains = (
-            survey(source, recipe.source, "source", recipe.output.planes, strict=True),
-            survey(target, recipe.target, "target", "xy", strict=True),
+            survey(source, recipe.source, "source", recipe.output.planes, strict=True, context=recipe.output.context),
+            survey(target, recipe.target, "target", "xy", strict=True, context=recipe.output.context),
         )
         t = recipe.training
         torch.manual_seed(t.seed)

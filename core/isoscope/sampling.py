@@ -55,15 +55,16 @@ class Sampler:
             where they would take a tenth of the places, nor in blocks, where so few are met hardly ever, nor
             in a subset.
         mixing: the stains of other images, for patches in colour.
+        context: neighbouring planes that are channels too, on each side.
     """
 
     def __init__(
         self, volumes: Sequence[Volume], domain: Domain, *, patch: int, batch: int, seed: int, side: int,
         planes: Planes = "xy", grey: bool = False, augmentation: Augmentation = "none",
         shuffle: Shuffle | None = None, subset: Subset | None = None, spared: Sequence[Place] = (),
-        mixing: StainMixing | None = None,
+        mixing: StainMixing | None = None, context: int = 0,
     ) -> None:  # fmt: skip
-        self.frames = [Frames(v, planes, grey) for v in volumes]
+        self.frames = [Frames(v, planes, grey, context) for v in volumes]
         self.intensity = Intensity(domain.limits)
         self.patch, self.batch, self.seed, self.side = patch, batch, seed, side
         self.augmentation, self.mixing = augmentation, mixing

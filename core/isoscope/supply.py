@@ -71,7 +71,9 @@ def supply(
     planes: tuple[Planes, Planes] = (recipe.output.planes, "xy")
     # prepared before they are held, so that what is held is not prepared again for every patch
     ready = [prepared(volumes, d.prepare) for volumes, d in zip((source, target), declared, strict=True)]
-    frames = [[Frames(v, planes[side], declared[side].grey) for v in ready[side]] for side in (0, 1)]
+    frames = [
+        [Frames(v, planes[side], declared[side].grey, recipe.output.context) for v in ready[side]] for side in (0, 1)
+    ]
     if matched:
         check_pairs(*frames)
     shuffles = _shuffles(frames, t.patch, t.ram_gib, matched)
@@ -90,6 +92,7 @@ def supply(
             held[side], domains[side], patch=t.patch, batch=batch, seed=t.seed, planes=planes[side],
             side=offset if matched else offset + side, grey=declared[side].grey, augmentation=t.augmentation,
             shuffle=shuffle, subset=subsets[side], spared=spared, mixing=mixing[side],
+            context=recipe.output.context,
         )  # fmt: skip
 
     watched = [sampler(side, _WATCHED_SIDE, _WATCHED, None) for side in (0, 1)]

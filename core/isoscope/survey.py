@@ -102,7 +102,13 @@ def _signed(recipe: DomainRecipe, values: NDArray[Any], cut: float) -> Literal[-
 
 
 def survey(
-    volumes: Sequence[Volume], recipe: DomainRecipe, side: str, planes: Planes = "xy", *, strict: bool = False
+    volumes: Sequence[Volume],
+    recipe: DomainRecipe,
+    side: str,
+    planes: Planes = "xy",
+    *,
+    strict: bool = False,
+    context: int = 0,
 ) -> Domain:
     """Measure one domain over a seeded sample of the whole set, with what the recipe declares taken as given.
 
@@ -112,6 +118,7 @@ def survey(
         side: "source" or "target", for messages.
         planes: how frames are cut from volumes.
         strict: refuse an undetermined polarity instead of reporting 0.
+        context: neighbouring planes that are channels too, on each side.
 
     Raises:
         DataError: for constant images, NaN, or images that are not of one kind.
@@ -120,7 +127,10 @@ def survey(
     check_alike(volumes, side, planes)
     ready = prepared(volumes, measured(volumes, recipe.prepare))
     header = ready[0].header
-    frames = [Frames(v, planes, recipe.grey) for v in ready]
+    if context and (header.shape[2] == 1 or header.rgb):
+        got = "pictures in colour" if header.rgb else "single planes"
+        raise RecipeError(f"output.context={context} got {got} as {side}; expected grey volumes; set it to 0")
+    frames = [Frames(v, planes, recipe.grey, context) for v in ready]
     samples = list(sampled(frames, seed=0))
     limits = _limits(samples, recipe, side)
     if len(limits) != frames[0].channels:
@@ -134,6 +144,7 @@ def survey(
         channels=frames[0].channels,
         channel_names=header.channels if planes == "xy" and not recipe.grey else (),
         depth=header.shape[2],
+        context=context,
         dtype=str(volumes[0].header.dtype),
         rgb=header.rgb and not recipe.grey,
         limits=limits,

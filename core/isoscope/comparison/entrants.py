@@ -178,14 +178,16 @@ def _pairing(proposal: Proposal) -> str:
 def _check_test(name: str, proposal: Proposal, sets: ImageSets) -> None:
     """Refuse, before anything is trained, a test that could not be predicted or scored."""
     recipe = proposal.recipe
-    got = Frames(sets.test_source[0], recipe.output.planes, recipe.source.grey).channels
+    how = recipe.output
+    got = Frames(sets.test_source[0], how.planes, recipe.source.grey, how.context).channels
     if got != proposal.source.channels:
         raise DataError(
             f"{name}: --test-source has {got} channels, expected {proposal.source.channels} as in training; "
             f"give images like those it learns from"
         )
-    if (channels := sets.test_truth[0].header.shape[1]) != proposal.target.channels:
+    wanted = proposal.target.channels // (2 * how.context + 1)
+    if (channels := sets.test_truth[0].header.shape[1]) != wanted:
         raise DataError(
-            f"{name}: --test-truth has {channels} channels, expected {proposal.target.channels} as in training; "
+            f"{name}: --test-truth has {channels} channels, expected {wanted} as in training; "
             f"give images like those it learns to make"
         )

@@ -31,7 +31,7 @@ def header_of(model: Model, source: Header, frames: Frames, given: Mapping[str, 
     """
     t, _, z, y, x = source.shape
     stack = frames.planes == "stack"
-    shape = (t, model.outputs.channels, 1 if stack else z, y, x)
+    shape = (t, model.channels, 1 if stack else z, y, x)
     axes = "".join(a for a in source.axes if a != "C" and not (stack and a == "Z"))
     # a single channel keeps the axis that the input had for it, so that a TCZYX image stays one
     if shape[1] > 1 or ("C" in source.axes and source.shape[1] == 1):

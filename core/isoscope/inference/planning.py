@@ -96,7 +96,10 @@ def frames_of(model: Model, volume: Volume) -> Frames:
     """The volume's frames as the model reads them, prepared alike; refused where the channels differ."""
     planes = model.recipe.output.planes if model.direction == "a2b" else "xy"
     ready, grey = upright([volume], model.reads.prepare)[0], model.reads.grey
-    frames = NoisyFrames(ready, planes, grey, model.draw) if model.draw else Frames(ready, planes, grey)
+    context = model.inputs.context
+    frames = (
+        NoisyFrames(ready, planes, grey, model.draw, context) if model.draw else Frames(ready, planes, grey, context)
+    )
     if frames.channels != model.inputs.channels:
         per = "planes x channels" if planes == "stack" else "channels"
         raise DataError(

@@ -90,6 +90,8 @@ def _check(model: Model, volume: Volume) -> None:
             f"got a network whose tiles depend on the whole plane ({model.normalisation} normalisation); expected one "
             f"with frozen statistics and a halo to skip background; compute all tiles"
         )
+    if model.inputs.context:
+        raise DataError("got a model of planes with their neighbours; expected one of slides; compute all tiles")
     if model.draw:
         raise DataError("got a model that draws noise, which flat tiles would lack; expected one without; compute all")
     if model.inputs.polarity == 0 and not volume.header.rgb:

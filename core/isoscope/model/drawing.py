@@ -70,11 +70,12 @@ class NoisyFrames(Frames):
         volume: the images.
         planes: as for `Frames`.
         grey: as for `Frames`.
+        context: as for `Frames`.
         draw: which noise. The image's name and the place in it decide the rest.
     """
 
-    def __init__(self, volume: Volume, planes: Planes, grey: bool, draw: Draw) -> None:
-        super().__init__(volume, planes, grey)
+    def __init__(self, volume: Volume, planes: Planes, grey: bool, draw: Draw, context: int = 0) -> None:
+        super().__init__(volume, planes, grey, context)
         self._draw = draw
 
     def read(self, index: int, ys: slice, xs: slice, held: Volume | None = None) -> NDArray[Any]:

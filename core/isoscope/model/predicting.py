@@ -81,6 +81,11 @@ class Model:
         return next((p.device for p in self.network.parameters()), torch.device("cpu"))
 
     @property
+    def channels(self) -> int:
+        """That it writes."""
+        return self.outputs.channels // (2 * self.outputs.context + 1)
+
+    @property
     def description(self) -> str:
         """A hash of what, besides the weights, decides its outputs: recipe and domains."""
         facts = [part.model_dump(mode="json") for part in (self.recipe, self.inputs, self.outputs)]
@@ -105,8 +110,14 @@ class Model:
         batch = values if values.ndim == 4 else values[None]
         with exact(self.device):
             y = self.network(self.normalised(batch))
-        made = Intensity(self.outputs.limits).grey_values(y.float())
+        made = self._written(Intensity(self.outputs.limits).grey_values(y.float()))
         return made if values.ndim == 4 else made[0]
+
+    def _written(self, values: torch.Tensor) -> torch.Tensor:
+        """Of a plane with its neighbours only the plane itself: [N, C, H, W]."""
+        if not (context := self.outputs.context):
+            return values
+        return values.reshape(len(values), -1, 2 * context + 1, *values.shape[2:])[:, :, context]
 
     def normalised(self, values: torch.Tensor) -> torch.Tensor:
         """Prepared grey values [N, C_in, H, W] as its network reads them; channels beyond, which are noise, stay."""

@@ -129,7 +129,7 @@ def _frames(volume: Volume, domain: Domain) -> Frames:
     """The volume's frames as the domain was surveyed: planes or stacks, colour or grey."""
     for planes in get_args(Planes):
         for grey in (False, True):
-            frames = Frames(volume, planes, grey)
+            frames = Frames(volume, planes, grey, domain.context)
             if frames.channels == domain.channels:
                 return frames
     raise DataError(
