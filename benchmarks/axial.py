@@ -30,6 +30,7 @@ from isoscope.overrides import merge, set_
 from isoscope.preparation import Preparation
 from isoscope.preparation.prepared import upright
 from isoscope.preparation.turning import sides
+from isoscope.presets import preset
 from isoscope.proposal import propose
 from isoscope.recipe import Recipe
 from isoscope.training import train
@@ -102,7 +103,11 @@ def supervised(args: argparse.Namespace, seed: int, given: NDArray[Any], true: N
     """The same network on pairs: interpolated planes from the side, and the truth of the same planes."""
     low = [v for up in upright([as_volume(given, args.every, "low")], isotropic(args.every)) for v in sides(up)]
     high = sides(as_volume(true, 1, "high"))
-    user = {"training": {"steps": args.steps, "seed": seed, "augmentation": "flips"}}
+    inner = preset("cpu")["method"]["forward"]
+    user = {
+        "method": {"forward": {"name": "refine", "inner": inner}},
+        "training": {"steps": args.steps, "seed": seed, "augmentation": "flips"},
+    }
     recipe = propose(low, high, task="denoise", preset="supervised", user=user).recipe
     return trained(args.out / f"supervised-{args.steps}-{seed}", recipe, low, high)
 
