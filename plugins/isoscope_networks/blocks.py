@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from isoscope.normalisation import InstanceNorm
 
-__all__ = ["NoiseMaps", "Norm", "Upsample", "conv", "initialise", "norm_layer", "upsample", "with_noise"]
+__all__ = [
+    "Head", "NoiseMaps", "Norm", "Upsample", "conv", "finished", "initialise", "norm_layer", "upsample", "with_noise",
+]  # fmt: skip
 
 Norm = Literal["instance", "none"]
 Upsample = Literal["bilinear", "nearest", "transposed"]
+Head = Literal["tanh", "linear"]
 NoiseMaps = Annotated[int, Field(ge=0, le=16)]
 
 
@@ -38,6 +41,14 @@ def upsample(inputs: int, outputs: int, how: Upsample, norm: Norm) -> list[nn.Mo
         return [layer, *norm_layer(norm, outputs), nn.ReLU(inplace=True)]
     resize = nn.Upsample(scale_factor=2, mode=how, align_corners=False if how == "bilinear" else None)
     return [resize, *conv(inputs, outputs, 3, norm)]
+
+
+def finished(x: Tensor, head: Head) -> Tensor:
+    """The output of a last convolution, squashed into (-1, 1) or as it is.
+
+    Where most of an image is dark, one step too far takes a tanh to -1 everywhere, where its slope of zero keeps it.
+    """
+    return x.tanh() if head == "tanh" else x
 
 
 def initialise(network: nn.Module, gain: float) -> None:

@@ -8,7 +8,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from isoscope_networks.blocks import NoiseMaps, Norm, Upsample, conv, initialise, norm_layer, upsample, with_noise
+from isoscope_networks.blocks import (
+    Head,
+    NoiseMaps,
+    Norm,
+    Upsample,
+    conv,
+    finished,
+    initialise,
+    norm_layer,
+    upsample,
+    with_noise,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -30,16 +41,17 @@ class Residual(nn.Module):
 
 
 class ResNet(nn.Module):
-    """c7s1-w, d2w, d4w, residual blocks, u2w, uw, c7s1-C_out, tanh (Li et al. 2019; Zhu et al. 2017)."""
+    """c7s1-w, d2w, d4w, residual blocks, u2w, uw, c7s1-C_out, tanh or nothing (Li et al. 2019; Zhu et al. 2017)."""
 
     stride = 4
     image_noise = 0
 
     def __init__(
-        self, inputs: int, outputs: int, width: int, blocks: int, norm: Norm, up: Upsample, noise: int = 0
-    ) -> None:
+        self, inputs: int, outputs: int, width: int, blocks: int, norm: Norm, up: Upsample, noise: int = 0,
+        head: Head = "tanh",
+    ) -> None:  # fmt: skip
         super().__init__()
-        w, self.pixel_noise = width, noise
+        w, self.pixel_noise, self.last = width, noise, head
         self.encoder = nn.Sequential(
             *conv(inputs + noise, w, 7, norm),
             *conv(w, 2 * w, 3, norm, stride=2),
@@ -73,9 +85,9 @@ class ResNet(nn.Module):
         return maps
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 4. `z`: noise, else drawn."""
+        """[N, C_in, H, W] -> [N, C_out, H, W]; H and W multiples of 4. `z`: noise, else drawn."""
         x = self.encoder(with_noise(x, self.pixel_noise, z, self.training))
-        return self.head(self.decoder(self.blocks(x))).tanh()  # type: ignore[no-any-return]
+        return finished(self.head(self.decoder(self.blocks(x))), self.last)
 
 
 def resnet(
@@ -88,6 +100,7 @@ def resnet(
     norm: Norm = "instance",
     upsample: Upsample = "bilinear",
     noise: NoiseMaps = 0,
+    head: Head = "tanh",
 ) -> ResNet:
     """Residual network of the c2GAN paper.
 
@@ -100,5 +113,6 @@ def resnet(
         upsample: resize + convolution (bilinear, nearest), or transposed convolution as published.
         noise: channels of Gaussian noise beside the image, drawn in training and zero in prediction: for a way that
             has many right answers, such as clean to noisy.
+        head: tanh as published, or linear, which cannot saturate (see `unet`).
     """
-    return ResNet(inputs.channels, outputs.channels, width, blocks, norm, upsample, noise)
+    return ResNet(inputs.channels, outputs.channels, width, blocks, norm, upsample, noise, head)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from isoscope_networks.blocks import NoiseMaps, Norm, conv, initialise, with_noise
+from isoscope_networks.blocks import Head, NoiseMaps, Norm, conv, finished, initialise, with_noise
 
 if TYPE_CHECKING:
     from isoscope.domain import Domain
@@ -21,9 +21,11 @@ class UNet(nn.Module):
 
     image_noise = 0
 
-    def __init__(self, inputs: int, outputs: int, width: int, depth: int, norm: Norm, noise: int = 0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, depth: int, norm: Norm, noise: int = 0, head: Head = "tanh"
+    ) -> None:
         super().__init__()
-        self.stride, self.pixel_noise = 2**depth, noise
+        self.stride, self.pixel_noise, self.last = 2**depth, noise, head
         w = [width * 2**level for level in range(depth + 1)]
         self.stem = nn.Sequential(*conv(inputs + noise, w[0], 3, norm), *conv(w[0], w[0], 3, norm))
         self.down = nn.ModuleList(
@@ -47,12 +49,12 @@ class UNet(nn.Module):
         return maps
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """[N, C_in, H, W] -> [N, C_out, H, W] in (-1, 1); H and W multiples of 2^depth. `z`: noise, else drawn."""
+        """[N, C_in, H, W] -> [N, C_out, H, W]; H and W multiples of 2^depth. `z`: noise, else drawn."""
         maps = self.features(x, z)
         y = maps.pop()
         for level in self.up:
             y = level(torch.cat([self.resize(y), maps.pop()], 1))
-        return self.head(y).tanh()  # type: ignore[no-any-return]
+        return finished(self.head(y), self.last)
 
 
 def unet(
@@ -64,6 +66,7 @@ def unet(
     depth: Annotated[int, Field(ge=1, le=7)] = 2,
     norm: Norm = "instance",
     noise: NoiseMaps = 0,
+    head: Head = "tanh",
 ) -> UNet:
     """Lean U-Net with shallow skips.
 
@@ -75,5 +78,7 @@ def unet(
         norm: instance normalisation, or none.
         noise: channels of Gaussian noise beside the image, drawn in training and zero in prediction: for a way that
             has many right answers, such as clean to noisy.
+        head: tanh as published, or linear, which cannot saturate: for labels on a dark ground that is most of the
+            image, where a tanh can end at -1 everywhere and has no slope left to leave it.
     """
-    return UNet(inputs.channels, outputs.channels, width, depth, norm, noise)
+    return UNet(inputs.channels, outputs.channels, width, depth, norm, noise, head)

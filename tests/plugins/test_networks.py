@@ -32,11 +32,30 @@ def test_every_discriminator_conforms(name, factory):
         ("unet", {"norm": "none", "width": 2, "depth": 5}),
         ("unet", {"noise": 2}),
         ("resnet", {"noise": 1}),
+        ("unet", {"head": "linear"}),
+        ("resnet", {"head": "linear"}),
     ],
 )
 def test_options_of_generators_conform(name, changes, factory):
     one = example_domain()
     check_generator(factory("generators", name, **changes), inputs=one, outputs=one)
+
+
+@pytest.mark.parametrize(("head", "returns"), [("tanh", False), ("linear", True)])
+def test_a_linear_head_comes_back_from_where_a_tanh_is_lost(head, returns, factory):
+    torch.manual_seed(0)
+    one = example_domain()
+    net = factory("generators", "unet", head=head)(one, one)
+    with torch.no_grad():
+        net.head.bias.fill_(-30.0)  # as after a step too far towards a dark ground
+    x, optimiser, errors = torch.rand(1, one.channels, 32, 32), torch.optim.Adam(net.parameters(), 0.5), []
+    for _ in range(50):
+        error = (net(x) - x).abs().mean()
+        errors.append(error.item())
+        optimiser.zero_grad()
+        error.backward()
+        optimiser.step()
+    assert (errors[-1] < errors[0] / 2) == returns
 
 
 def test_discriminators_without_norm_conform(factory):
