@@ -49,11 +49,11 @@ def new(
     folder = out or Path(_distribution(name))
     _check_folder(folder)
     written = [_write(folder / path, text) for path, text in _package(name, kind)]
-    where = shlex.quote(str(folder))
+    where, tested = shlex.quote(str(folder)), shlex.quote(f"{folder}[test]")  # its tests need what its users do not
     text = "\n".join(
         [
             f"wrote the {kind} {name} to {folder}; what it does is in {_module(name)}/{kind}.py",
-            f"next: python -m pip install -e {where} && python -m pytest {where} && isoscope plugins check {name}",
+            f"next: python -m pip install -e {tested} && python -m pytest {where} && isoscope plugins check {name}",
         ]
     )
     document = {"folder": str(folder), "kind": KINDS[kind][0], "name": name, "files": [str(p) for p in written]}

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from isoscope import kinds
-from isoscope.errors import PluginError
+from isoscope.errors import PluginError, RecipeError
 from isoscope.importing import one_line
-from isoscope.parameters import Component, Kind, schema
+from isoscope.parameters import Component, Kind, schema, validated
 from isoscope.recipe import Term
+from isoscope.registry import Plugin, to_get
 
 __all__ = ["Migrate", "migrated", "migrates"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+_Made = Mapping[tuple[str, str], tuple[str, str]]
+"""By kind and name of a plug-in, the distribution and version that a model was made with."""
 Migrate = Callable[[dict[str, Any], str], Mapping[str, Any]]
 """migrate(parameters, version) -> parameters: what was said to that version of the distribution, said to this one."""
 
@@ -37,45 +40,55 @@ def migrated(recipe: Mapping[str, Any], plugins: Sequence[Mapping[str, str]]) ->
 
     Args:
         recipe: keys as a model has them.
-        plugins: what it says of the plug-ins it was made with: kind, name and version of each.
+        plugins: what it says of the plug-ins it was made with: kind, name, distribution and version of each.
 
     Raises:
-        PluginError: if a plug-in's `migrate` fails.
+        PluginError: if a plug-in's `migrate` fails, or another version of it takes other parameters and migrates none.
     """
-    versions = {(p["kind"], p["name"]): p["version"] for p in plugins}
-    found = {**recipe, "method": _component("methods", recipe["method"], versions)}
+    made = {(p["kind"], p["name"]): (p["distribution"], p["version"]) for p in plugins}
+    found = {**recipe, "method": _component("methods", recipe["method"], made)}
     if "tiling" in (inference := recipe.get("inference", {})):
-        found["inference"] = {**inference, "tiling": _component("tilings", inference["tiling"], versions)}
-    found["losses"] = {label: _term(label, term, versions) for label, term in recipe.get("losses", {}).items()}
+        found["inference"] = {**inference, "tiling": _component("tilings", inference["tiling"], made)}
+    found["losses"] = {label: _term(label, term, made) for label, term in recipe.get("losses", {}).items()}
     return found
 
 
-def _component(kind: str, value: Any, versions: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+def _component(kind: str, value: Any, made: _Made) -> dict[str, Any]:
     """A plug-in by name with its parameters, and with those that are plug-ins themselves."""
     component = Component.model_validate(value)
-    parameters = _moved(kind, component, versions.get((kind, component.name)))
+    parameters = _moved(kind, component, made.get((kind, component.name)))
     for name, info in schema(kinds.REGISTRIES[kind][component.name]).model_fields.items():
         inner = next((m for m in info.metadata if isinstance(m, Kind)), None)
         if inner and parameters.get(name) is not None:
-            parameters[name] = _component(inner.name, parameters[name], versions)
+            parameters[name] = _component(inner.name, parameters[name], made)
     return {"name": component.name, **parameters}
 
 
-def _term(label: str, value: Mapping[str, Any], versions: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+def _term(label: str, value: Mapping[str, Any], made: _Made) -> dict[str, Any]:
     own = {key: v for key, v in value.items() if key in Term.model_fields}
     component = Term.model_validate(value).component(label)
-    return own | _moved("losses", component, versions.get(("losses", component.name)))
+    return own | _moved("losses", component, made.get(("losses", component.name)))
 
 
-def _moved(kind: str, component: Component, version: str | None) -> dict[str, Any]:
+def _moved(kind: str, component: Component, made: tuple[str, str] | None) -> dict[str, Any]:
+    """Parameters said to a distribution in a version, as the plug-in that is installed takes them."""
     registry = kinds.REGISTRIES[kind]
     plugin, how = registry.describe(component.name), getattr(registry[component.name], "migrate", None)
-    if how is None or version in (None, plugin.version):
+    if made is None or made[1] == plugin.version:
         return component.parameters
     try:
-        return dict(how(component.parameters, version))
+        found = dict(how(component.parameters, made[1])) if how else component.parameters
     except Exception as error:
-        raise PluginError(
-            f"{plugin.label} cannot migrate parameters of version {version} ({one_line(error)}); install "
-            f"{plugin.distribution}=={version}, or train again"
-        ) from error
+        raise _outgrown(plugin, "cannot migrate", made, one_line(error)) from error
+    try:
+        validated(registry, Component.model_validate({**found, "name": component.name}))
+    except RecipeError as error:
+        raise _outgrown(plugin, "does not take", made, str(error)) from error
+    return found
+
+
+def _outgrown(plugin: Plugin, what: str, made: tuple[str, str], cause: str) -> PluginError:
+    return PluginError(
+        f"{plugin.label} {what} the model's parameters, which are those of version {made[1]} ({cause}); "
+        f"{to_get(*made)}, or train again"
+    )

@@ -15,7 +15,7 @@ from isoscope.importing import one_line as said
 from isoscope.importing import patience
 from isoscope.registry import Registry
 
-__all__ = ["Component", "Kind", "build", "one_line", "resolve", "schema"]
+__all__ = ["Component", "Kind", "build", "one_line", "resolve", "schema", "validated"]
 
 T = TypeVar("T")
 
@@ -91,7 +91,13 @@ def one_line(error: ValidationError, known: dict[str, Any], where: str) -> str:
     return f"{where}: {path or 'value'} = {first['input']!r} cannot stand: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
-def _validated(registry: Registry[Any], component: Component) -> BaseModel:
+def validated(registry: Registry[Any], component: Component) -> BaseModel:
+    """The parameters of a component as its factory declares them, defaults included; not those of nested components.
+
+    Raises:
+        RecipeError: for an unknown or wrong parameter.
+        PluginError: for an unknown plug-in, or one whose parameters cannot be told.
+    """
     factory = registry[component.name]
     try:
         model = schema(factory)
@@ -113,7 +119,7 @@ def resolve(registry: Registry[Any], component: Component) -> Component:
     """
     from isoscope.kinds import REGISTRIES
 
-    values = _validated(registry, component)
+    values = validated(registry, component)
     out: dict[str, Any] = {"name": component.name}
     for name, info in type(values).model_fields.items():
         value = getattr(values, name)
@@ -129,7 +135,7 @@ def build(registry: Registry[Callable[..., T]], component: Component, *core: Any
         RecipeError: for an unknown or wrong parameter, or as the factory says.
         PluginError: for an unknown plug-in, or one that fails when it is called.
     """
-    values = _validated(registry, component)
+    values = validated(registry, component)
     keywords = {name: getattr(values, name) for name in type(values).model_fields}
     factory, plugin = registry[component.name], registry.describe(component.name)
     try:

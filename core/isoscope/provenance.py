@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isoscope import kinds
+from isoscope.errors import PluginError
 from isoscope.parameters import Component, Kind, schema
 from isoscope.recipe import Recipe
-from isoscope.registry import Registry
+from isoscope.registry import Registry, to_get
 
-__all__ = ["plugins_used"]
+__all__ = ["check_installed", "plugins_used"]
 
 
 def _nested(registry: Registry[Any], component: Component) -> list[tuple[Registry[Any], str]]:
@@ -33,3 +35,19 @@ def plugins_used(recipe: Recipe) -> list[dict[str, str]]:
         plugin = kinds.REGISTRIES[kind].describe(name)
         out.append({"kind": kind, "name": name, "distribution": plugin.distribution, "version": plugin.version})
     return out
+
+
+def check_installed(used: Sequence[Mapping[str, str]], whose: str) -> None:
+    """Refuse what needs plug-ins that are not there.
+
+    Args:
+        used: as `plugins_used` gives them.
+        whose: what needs them, to begin the message with.
+
+    Raises:
+        PluginError: naming the distribution to install.
+    """
+    for plugin in used:
+        if plugin["name"] not in kinds.REGISTRIES[plugin["kind"]]:
+            remedy = to_get(plugin["distribution"], plugin["version"])
+            raise PluginError(f"{whose} needs {plugin['kind']} plug-in {plugin['name']!r}, not installed; {remedy}")

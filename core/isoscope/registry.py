@@ -10,13 +10,14 @@ from typing import Any, Generic, TypeVar, cast
 from isoscope.errors import PluginError, nearest
 from isoscope.importing import fault, imported
 
-__all__ = ["API", "Plugin", "Registry", "installed"]
+__all__ = ["API", "Plugin", "Registry", "installed", "to_get"]
 
 API = 1
 """Version of what plug-ins may rely on: `kinds` and the public modules. A plug-in's module may announce the one that it
 was written for as `ISOSCOPE_API`, and is refused where that is another."""
 T = TypeVar("T")
 _PREFIX = "isoscope."
+_HERE = "this process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,13 @@ def installed() -> list[Plugin]:
     return sorted(found, key=lambda p: (p.kind, p.name, p.distribution))
 
 
+def to_get(distribution: str, version: str) -> str:
+    """What to do to have a version of a distribution, which may be on no package index."""
+    if distribution == _HERE:
+        return "register it in this process, as where it was made"
+    return f"install {distribution} {version} (pip install {distribution}=={version}, or from where you got it)"
+
+
 class Registry(Mapping[str, T], Generic[T]):
     """The plug-ins of one kind, by name.
 
@@ -100,7 +108,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def add(self, name: str, target: T) -> None:
         """Register an object for this process only, over any installed one: for notebooks and tests."""
         self._loaded.pop(name, None)
-        self._added[name] = Plugin(self.kind, name, "this process", "0", target=target)
+        self._added[name] = Plugin(self.kind, name, _HERE, "0", target=target)
 
     def remove(self, name: str) -> None:
         """Forget what `add` registered."""

@@ -1,7 +1,9 @@
 """The plug-in guide does what it says: its blocks are run in their order."""
 
 import re
+import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +46,16 @@ def test_it_begins_with_a_loss_of_ten_lines():
     languages = [language for language, _ in BLOCKS]
     assert languages == ["sh", "python", "python", "sh", "sh", "sh", "text"]
     assert len(BLOCKS[1][1].splitlines()[1:]) <= 10
+
+
+def test_what_is_said_to_be_next_works_as_it_stands(environment, tmp_path):
+    """Whatever the folder is called, and with all that its tests need among what is installed."""
+    new = ["isoscope", "plugins", "new", "brisk", "--kind", "loss", "--out", "my plug-ins/brisk"]
+    wrote = subprocess.run(new, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    (line,) = re.findall(r"^next: (.*)$", wrote.stdout, re.MULTILINE)
+    folder, extras = re.fullmatch(r"(.*)\[(.*)\]", shlex.split(line)[5]).groups()
+    offered = tomllib.loads((tmp_path / folder / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert (line.count("python -m pytest"), offered[extras]) == (1, ["pytest"])
+    done = subprocess.run(["bash", "-ec", line], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert "1 plug-in checked, 0 failed" in done.stdout

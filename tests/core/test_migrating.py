@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from isoscope import kinds, model
-from isoscope.errors import DataError, PluginError
+from isoscope.errors import DataError, PluginError, RecipeError
 from isoscope.migrating import migrated, migrates
 
 
@@ -50,8 +50,28 @@ def plugins():
     kinds.generators.remove("scaled")
 
 
-def used(kind, name, version):
-    return {"kind": kind, "name": name, "distribution": "this process", "version": version}
+def used(kind, name, version, distribution="this process"):
+    return {"kind": kind, "name": name, "distribution": distribution, "version": version}
+
+
+@pytest.fixture
+def changed(trained, tmp_path):
+    """A model whose loss `edges` was made with a version of acme-edges; changed(what) gives its folder."""
+
+    def edges(*, sharp: float = 1.0):
+        return lambda cycle: sharp * cycle.fake_b.mean()
+
+    def make(change, version):
+        home = shutil.copytree(trained / "model", tmp_path / "model")
+        facts = json.loads((home / "model.json").read_text())
+        facts["plugins"].append(used("losses", "edges", version, "acme-edges"))
+        change(facts)
+        (home / "model.json").write_text(json.dumps(facts))
+        return home
+
+    kinds.losses.add("edges", edges)
+    yield make
+    kinds.losses.remove("edges")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +105,39 @@ def test_a_failure_is_one_line_that_says_what_to_install(plugins):
     with pytest.raises(PluginError) as caught:
         migrated(recipe, [used("generators", "scaled", "0.3")])
     assert str(caught.value) == (
-        "generators plug-in 'scaled' of this process 0 cannot migrate parameters of version 0.3 (KeyError: 'scale'); "
-        "install this process==0.3, or train again"
+        "generators plug-in 'scaled' of this process 0 cannot migrate the model's parameters, which are those of "
+        "version 0.3 (KeyError: 'scale'); register it in this process, as where it was made, or train again"
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "said", "cause"),
+    [
+        ("edges", {"sharpness": 2.0}, "losses 'edges': unknown key 'sharpness'; did you mean 'sharp'?"),
+        ("edges", {"sharp": "very"}, "losses 'edges': sharp = 'very' cannot stand: input should be a valid number, "
+         "unable to parse string as a number"),
+        ("mine", {"use": "edges", "sharpness": 2.0}, "losses 'edges': unknown key 'sharpness'; did you mean 'sharp'?"),
+    ],
+)  # fmt: skip
+def test_parameters_that_nobody_migrates_name_both_versions(changed, label, said, cause):
+    home = changed(lambda f: f["recipe"]["losses"].update({label: {"weight": 1.0, **said}}), version="1.4")
+    with pytest.raises(PluginError) as caught:
+        model.load(home)
+    assert str(caught.value) == (
+        f"losses plug-in 'edges' of this process 0 does not take the model's parameters, which are those of version "
+        f"1.4 ({cause}); install acme-edges 1.4 (pip install acme-edges==1.4, or from where you got it), or train again"
+    )
+
+
+def test_what_the_other_version_still_takes_is_no_matter(changed):
+    home = changed(lambda f: f["recipe"]["losses"].update({"edges": {"weight": 1.0, "sharp": 3.0}}), version="1.4")
+    assert model.load(home).recipe.losses["edges"].component("edges").parameters == {"sharp": 3.0}
+
+
+def test_with_the_same_version_it_is_the_recipe_that_is_wrong(changed):
+    home = changed(lambda f: f["recipe"]["losses"].update({"edges": {"sharpness": 3.0}}), version="0")
+    with pytest.raises(RecipeError, match=r"^losses 'edges': unknown key 'sharpness'; did you mean 'sharp'\?$"):
+        model.load(home)
 
 
 def test_an_older_model_is_loaded(plugins, trained, tmp_path):

@@ -144,7 +144,10 @@ def test_a_missing_plugin_names_the_distribution_to_install(run, facts):
         )
 
     facts(foreign)
-    assert refusal(run, PluginError) == "the model needs losses plug-in 'perceptual'; pip install isoscope-acme==2.1"
+    assert refusal(run, PluginError) == (
+        "the model needs losses plug-in 'perceptual', not installed; install isoscope-acme 2.1 "
+        "(pip install isoscope-acme==2.1, or from where you got it)"
+    )
 
 
 def forget_a2b(found):

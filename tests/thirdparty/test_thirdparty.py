@@ -75,7 +75,10 @@ def test_a_model_whose_plugin_is_gone_says_what_to_install(outside, tmp_path):
     load = 'from isoscope import model\nsay(refusal=refusal(lambda: model.load("run")))'
     kind, message = outside(load, folder=tmp_path)["refusal"]
     assert kind == "PluginError"
-    assert message == "the model needs losses plug-in 'edges'; pip install acme-ten-line-loss==1.4.2"
+    assert message == (
+        "the model needs losses plug-in 'edges', not installed; install acme-ten-line-loss 1.4.2 "
+        "(pip install acme-ten-line-loss==1.4.2, or from where you got it)"
+    )
     assert outside(load, "ten_line_loss", folder=tmp_path)["refusal"] is None
 
 

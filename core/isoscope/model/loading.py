@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -14,12 +14,13 @@ from isoscope import kinds
 from isoscope.dependency import halo
 from isoscope.domain import Domain
 from isoscope.durable import read_json, sha256
-from isoscope.errors import DataError, PluginError
+from isoscope.errors import DataError
 from isoscope.kinds import Direction
 from isoscope.migrating import migrated
 from isoscope.model.predicting import Model, chosen, ready
 from isoscope.normalisation import layers
 from isoscope.parameters import build
+from isoscope.provenance import check_installed
 from isoscope.recipe import Normalisation, Recipe, parse
 from isoscope.terms import Terms
 
@@ -36,14 +37,6 @@ def _home(path: Path) -> Path:
     if not path.exists():
         raise DataError(f"no run at {path}; expected a folder that `isoscope train --out` wrote")
     raise DataError(f"{path} holds no model; expected a folder that `isoscope train --out` wrote; resume or train it")
-
-
-def _check_plugins(facts: dict[str, Any]) -> None:
-    for used in facts["plugins"]:
-        registry = kinds.REGISTRIES[used["kind"]]
-        if used["name"] not in registry:
-            owner = f"{used['distribution']}=={used['version']}"
-            raise PluginError(f"the model needs {used['kind']} plug-in {used['name']!r}; pip install {owner}")
 
 
 def _network(recipe: Recipe, source: Domain, target: Domain, direction: Direction) -> nn.Module:
@@ -79,7 +72,7 @@ def _described(home: Path) -> tuple[Recipe, Domain, Domain, dict[str, dict[str, 
         if facts["format"] != 1:
             got = f"format {facts['format']}, written by isoscope {facts.get('isoscope')}"
             raise DataError(f"{home / 'model.json'} has {got}; expected format 1; upgrade isoscope")
-        _check_plugins(facts)
+        check_installed(facts["plugins"], "the model")
         recipe = parse(migrated(facts["recipe"], facts["plugins"]), str(home / "model.json"))
         source, target = Domain.model_validate(facts["source"]), Domain.model_validate(facts["target"])
         weights = {d: {k: str(w[k]) for k in ("file", "sha256")} for d, w in facts["weights"].items()}
@@ -105,7 +98,8 @@ def load(
     Raises:
         DataError: if there is no model, it is damaged, or it does not have this direction.
         RecipeError: for a normalisation or precision that does not exist, or does not go with the other.
-        PluginError: if a plug-in it was trained with is missing, naming the distribution to install.
+        PluginError: if a plug-in it was trained with is missing, or takes other parameters in the version that is
+            installed; naming the distribution and version to install.
     """
     if direction not in get_args(Direction):
         raise DataError(f"got direction {direction!r}; expected a2b or b2a")
