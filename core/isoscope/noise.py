@@ -17,6 +17,8 @@ _CUBED = 6.0
 """One over the sum of the cubes of the filter's weights: what it leaves of a third central moment is so much less."""
 _LEAST = 1e-8
 """Variance below which nothing can be told from rounding."""
+_CUT_OFF = 1e-4
+"""Part of the largest variance below which grey values are cut off at darkness, and hide what noise there is."""
 _MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
 
@@ -63,8 +65,10 @@ def noise_of(images: Tensor) -> tuple[Tensor, Tensor]:
     from scipy.optimize import nnls
 
     means, variances, _ = (t.double().cpu() for t in _binned(images))
+    seen = variances >= _CUT_OFF * variances.max()
+    means, variances = means[seen], variances[seen]
     above, weights = means - means.min(), 1 / variances.clamp_min(_LEAST)
-    (darkest, c1), _ = nnls(torch.stack([weights, weights * above], 1).numpy(), [1.0] * _BINS)
+    (darkest, c1), _ = nnls(torch.stack([weights, weights * above], 1).numpy(), [1.0] * len(means))
     c0 = max(darkest, _LEAST) - c1 * float(means.min())
     return images.new_tensor(c0), images.new_tensor(c1)
 

@@ -52,3 +52,12 @@ def test_few_photons_are_told_by_the_lopsidedness_of_their_noise(photons):
 def test_gaussian_noise_is_even():
     images = noisy()
     assert float(skewness_of(images, noise_of(images)[1])) < 0.3
+
+
+def test_darkness_that_is_cut_off_does_not_hide_the_noise_of_what_is_bright():
+    """Most of a confocal stack is zeros, which have no noise: by relative error they alone would have decided."""
+    g = torch.Generator().manual_seed(0)
+    light = 100 * (smooth(torch.randn(24, 1, 128, 128, generator=g), 6.0) * 20 - 1.5).clamp_min(0).tanh()
+    seen = (light + (2 * light).sqrt() * torch.randn(light.shape, generator=g)).round().clamp_min(0)
+    assert float((seen == 0).float().mean()) > 0.8
+    assert float(noise_of(seen)[1]) == pytest.approx(2.0, rel=0.5)
