@@ -58,18 +58,18 @@ def _check_networks(path: Path, old: Recipe, new: Recipe) -> None:
 
 def _networks(recipe: Recipe) -> Iterator[tuple[str, Any]]:
     """The recipe keys of a method's generators; a plug-in's name comes before its parameters."""
+    said = recipe.method.model_dump(mode="json")  # as in a file: there is no tuple
     for name, info in schema(kinds.methods[recipe.method.name]).model_fields.items():
         if any(isinstance(m, Kind) and m.name == "generators" for m in info.metadata):
-            yield from _flat(recipe.method.parameters.get(name), f"method.{name}")
+            yield from _flat(said.get(name), f"method.{name}")
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    dumped = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-    if isinstance(dumped, Mapping):
-        for key, inner in dumped.items():
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
             yield from _flat(inner, f"{path}.{key}")
     else:
-        yield path, dumped
+        yield path, value
 
 
 def _copy(path: Path, old: model.Model, run: Run) -> None:

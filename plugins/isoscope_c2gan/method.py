@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from isoscope import kinds
 from isoscope.cycle import Cycle, Side
+from isoscope.errors import RecipeError
 from isoscope.parameters import Component, Kind, build
 from isoscope.pool import ImagePool
 from isoscope.stepping import adam, alternate, check_judge, check_patch, descend, fit
@@ -68,6 +69,8 @@ class C2GAN(nn.Module):
             "generators": [*self.forward_net.parameters(), *self.backward_net.parameters(), *self.terms.parameters()],
             "discriminators": list(self.discriminators.parameters()),
         }
+        if not any(p.requires_grad for p in groups["generators"]):
+            raise RecipeError("neither generator has anything to learn; set method.forward=unet or another")
         made = {name: adam(parameters, self.rate, betas) for name, parameters in groups.items()}
         return {name: optimiser for name, optimiser in made.items() if optimiser}
 

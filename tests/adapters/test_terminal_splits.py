@@ -196,8 +196,8 @@ def old(sets, tmp_path_factory):
 
 def test_training_begins_with_old_weights(isoscope, refused, old, sets, tmp_path):
     paths = ["--source", sets / "noisy", "--target", sets / "clean"]
-    code, out, _ = isoscope("train", *paths, "--out", tmp_path / "new", *OPTIONS, "--from", old)
-    assert code == 0
+    code, out, err = isoscope("train", *paths, "--out", tmp_path / "new", *OPTIONS, "--from", old)
+    assert code == 0, err
     assert "trained 2 steps" in out
     origin = json.loads((tmp_path / "new" / "origin.json").read_text())
     assert origin["weights"]["model"] == str(old)

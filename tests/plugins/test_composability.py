@@ -43,13 +43,14 @@ FREE = {
 REASONS = [
     r"generator '\w+' (maps|keeps) .*, got \d -> \d; choose another, such as unet",
     r"the forward generator has nothing to learn; set method\.forward=unet or another",
+    r"neither generator has anything to learn; set method\.forward=unet or another",
     r"losses\.\w+: got unpaired images; expected pairs, .* choose method supervised",
     r"losses\.\w+: got a method that learns no way back; .* choose method c2gan",
     r"losses\.patchnce: generator \w+ offers no features; choose another, such as resnet",
-    r"losses\.patchnce: got \d channels in the source and \d in the target; .* choose method c2gan",
     r"got losses\.\w+ for method supervised, which has no discriminators; .* use l1 or laplace",
 ]
 SIDES = {
+    "axial": ({"planes": 20, "pixel_size": (2.0, 1.0, 1.0)}, {"planes": 3, "pixel_size": (2.0, 1.0, 1.0)}),
     "coloration": ({}, {"planes": 3, "rgb": True}),
     "denoise": ({}, {}),
     "labeling": ({"planes": 3}, {"planes": 2, "axes": "CYX"}),
@@ -79,7 +80,7 @@ def pairs(row):
     return {frozenset(pair) for pair in itertools.combinations(row.items(), 2)}
 
 
-def image(seed, planes=1, axes="ZYX", rgb=False, labels=False):
+def image(seed, planes=1, axes="ZYX", rgb=False, labels=False, pixel_size=None):
     """Five spots, or their labels, 48 px wide."""
     rng, (y, x) = np.random.default_rng(seed), np.mgrid[:48, :48]
     places = rng.uniform(0, 48, (5, 2))
@@ -91,7 +92,7 @@ def image(seed, planes=1, axes="ZYX", rgb=False, labels=False):
         values = np.clip(values if planes > 1 else values[0], 0, 255).astype("uint8")
     axes = "CYX" if rgb else axes if planes > 1 else "YX"
     shape = ArrayVolume(values, axes).header.shape
-    return ArrayVolume(values, axes, Header(f"spots{seed}", shape, values.dtype, axes, rgb=rgb))
+    return ArrayVolume(values, axes, Header(f"spots{seed}", shape, values.dtype, axes, pixel_size, rgb=rgb))
 
 
 def keys(row, component):
