@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--coarser", type=int, default=4, help="how much MoNuSeg is reduced")
     parser.add_argument("--virtual", action="store_true", help="the large slide instead")
     parser.add_argument("--size", type=int, nargs=2, default=(26000, 22000), help="of the virtual slide, rows first")
-    parser.add_argument("--minutes", type=float, help="stop the large prediction after so long")
+    parser.add_argument("--minutes", type=float, help="stop the large prediction after so long; 0: compare only")
     parser.add_argument("--windows", type=int, default=40, help="that are compared in the virtual slide")
     parser.add_argument("--clean", action="store_true", help="remove virtual slides and their predictions, and leave")
     parser.add_argument("--out", type=Path, default=Path("/tmp/isoscope-slide"), help="runs and slides are kept there")

@@ -76,12 +76,15 @@ def _shards(made: Path) -> set[tuple[int, int]]:
     return {(int(f.parent.name), int(f.name)) for f in files}
 
 
-def _places(slide: Volume, side: int, margin: int, there: set[tuple[int, int]], count: int, seed: int) -> Any:
+def _places(
+    slide: Volume, side: int, margin: int, stride: int, there: set[tuple[int, int]], count: int, seed: int
+) -> Any:
     """Random windows in what is done, across borders of tiles and shards as chance has it."""
     random = np.random.default_rng(seed)
     found: list[tuple[int, int]] = []
     while there and len(found) < count:
-        y, x = (int(random.integers(margin, n - _WINDOW - margin)) for n in slide.header.shape[3:])
+        # a network with strides makes another picture of what begins between them, tiled or not
+        y, x = (int(random.integers(margin, n - _WINDOW - margin)) // stride * stride for n in slide.header.shape[3:])
         corners = {(b // side, a // side) for b in (y, y + _WINDOW - 1) for a in (x, x + _WINDOW - 1)}
         found += [(y, x)] if corners <= there else []
     return found
@@ -90,9 +93,9 @@ def _places(slide: Volume, side: int, margin: int, there: set[tuple[int, int]], 
 def _exact(args: argparse.Namespace, run: Path, slide: Volume, stream: Any, there: set[tuple[int, int]]) -> Any:
     """Windows of the stream against the same places with their margins, in one pass each."""
     predictor = inference.load(run)
-    margin = predictor.model.halo or 0
+    margin = -(-(predictor.model.halo or 0) // predictor.model.stride) * predictor.model.stride
     values = differ = most = 0
-    places = _places(slide, stream.shards[-1], margin, there, args.windows, args.seed)
+    places = _places(slide, stream.shards[-1], margin, predictor.model.stride, there, args.windows, args.seed)
     for y, x in places:
         low, side = (0, 0, 0, y - margin, x - margin), _WINDOW + 2 * margin
         crop = slide.read(Box(low, (1, 1, 1, low[3] + side, low[4] + side)))[0, 0, 0]
@@ -112,7 +115,7 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
     slide = written(args.out / f"{name}.zarr", tissue, size)
     made = args.out / f"{run.name}-{name}.ome.zarr"
     ran = Path(f"{made}.ran.json")
-    if not (ran.exists() and remembered(ran).done):
+    if not (ran.exists() and (remembered(ran).done or args.minutes == 0)):
         words = ["--out", made, "--quiet", *(["--resume"] if ran.exists() else ["--overwrite"])]
         limit = None if args.minutes is None else 60 * args.minutes
         remembered(ran, isoscope("predict", run, slide, *words, facts=args.out / "virtual.json", seconds=limit))
