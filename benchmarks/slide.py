@@ -65,8 +65,8 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.clean:
-        for path in [p for p in args.out.glob("*virtual-*") if p.is_dir()]:
-            shutil.rmtree(path)
+        for path in [*args.out.glob("*virtual-*"), *args.out.glob(".*virtual-*")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         return
     found = (virtual if args.virtual else real).measured(args)
     if args.json:
