@@ -65,7 +65,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.clean:
-        for path in [*args.out.glob("*virtual-*"), *args.out.glob(".*virtual-*")]:
+        for path in list(args.out.glob("*virtual-*")):  # hidden drafts too
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return
     found = (virtual if args.virtual else real).measured(args)
