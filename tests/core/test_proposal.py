@@ -21,7 +21,7 @@ def colour(blobs):
 def test_the_preset_is_the_ground(source, target):
     recipe = propose_denoise(source, target)
     assert (recipe.preset, recipe.task) == ("cpu", "denoise")
-    unet = {"name": "unet", "width": 16, "depth": 2, "norm": "none", "noise": 0}
+    unet = {"name": "unet", "width": 16, "depth": 2, "norm": "none", "noise": 0, "head": "tanh"}
     assert recipe.method.parameters["forward"] == unet
     assert recipe.training.steps == 6000
 
