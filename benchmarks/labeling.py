@@ -1,10 +1,10 @@
 """Virtual labelling, 13 phase-contrast planes to DAPI, MAP2 and NFH: three blocks of one field, guards between.
 
-    python benchmarks/labeling.py [--cut rows] [--only NAME …] [--steps 1200] [--set KEY=VALUE] [--seed 0] [--json]
+    python benchmarks/labeling.py [--cut rows] [--only NAME …] [--steps 400] [--set KEY=VALUE] [--seed 0] [--json]
 
 Of one block the unpaired methods see the planes, of another the fluorescence (the supervised one has the planes of
 these too), the third is the test. Blocks of rows have cells in all three: top, bottom, middle. Blocks of columns are
-harder: the middle one, whose labels are learned from, has six cells. A constant, the best linear map of the 13 planes
+harder: the middle one, whose labels are learned from, has few cells. A constant, the best linear map of the 13 planes
 of a pixel, the truth of another place, and texture ranked to labels stand beside the networks: plain SSIM proves
 nothing on this field, so Pearson and the SSIM of foreground are shown. Settings were chosen on the fluorescence of the
 first block of rows, which nothing learns from. One field: nothing here says how well other fields would be labelled.
@@ -134,7 +134,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cut", choices=list(CUTS), default="rows")
     parser.add_argument("--only", nargs="+", help="names of rows, or how they begin")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--set", action="append", default=[], help="recipe keys for all networks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("/tmp/isoscope-labeling"), help="runs are kept there")

@@ -76,6 +76,12 @@ def test_labeling_reads_a_stack_with_its_planes_as_channels(source, planes):
     assert recipe.source.saliency == "local_std"
 
 
+def test_labeling_begins_where_content_is_with_outputs_that_cannot_saturate():
+    recipe = kinds.tasks["labeling"](STACK, COLOUR)
+    assert recipe.losses["ranked"].schedule == "exp", "texture finds cells and not what they are: it has to fade"
+    assert {recipe.method.parameters[side]["head"] for side in ("forward", "backward")} == {"linear"}
+
+
 def test_segment_reads_labels_as_depth_and_goes_back_by_fluorescence():
     recipe = kinds.tasks["segment"](GREY, GREY)
     assert recipe.target.prepare.labels is not None
