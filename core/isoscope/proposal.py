@@ -17,6 +17,7 @@ from isoscope.parameters import schema
 from isoscope.preparation import Preparation
 from isoscope.preparation.prepared import prepared
 from isoscope.preparation.settling import settled
+from isoscope.provenance import check_proposed
 from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.survey import survey
 from isoscope.volume import Volume
@@ -153,7 +154,10 @@ def propose(
     read = [*_as_read(source, "source", given, keys), *_as_read(target, "target", given, keys)]
     base = _base(preset or str(keys.get("preset", "auto")), given, keys, read)
     keys |= {"task": task, "preset": base["preset"]}
-    recipe = settled(resolved(parse(merge(base, keys))), source, target)
+    whole = parse(merge(base, keys))
+    if given:
+        check_proposed(task, parse(given, f"task {task!r}"), whole)
+    recipe = settled(resolved(whole), source, target)
     domains = (
         survey(source, recipe.source, "source", recipe.output.planes, strict=True),
         survey(target, recipe.target, "target", "xy", strict=True),
