@@ -12,7 +12,7 @@ from isoscope.parameters import Component, Kind, schema
 from isoscope.recipe import Recipe
 from isoscope.registry import Plugin, Registry, to_get
 
-__all__ = ["check_installed", "check_proposed", "plugins_used"]
+__all__ = ["check_installed", "check_proposed", "check_unchanged", "plugins_used"]
 
 
 def _nested(registry: Registry[Any], component: Component) -> list[tuple[Registry[Any], str]]:
@@ -59,6 +59,26 @@ def check_installed(used: Sequence[Mapping[str, str]], whose: str) -> None:
         if plugin["name"] not in kinds.REGISTRIES[plugin["kind"]]:
             remedy = to_get(plugin["distribution"], plugin["version"])
             raise PluginError(f"{whose} needs {plugin['kind']} plug-in {plugin['name']!r}, not installed; {remedy}")
+
+
+def check_unchanged(used: Sequence[Mapping[str, str]], whose: str) -> None:
+    """Refuse to go on where plug-ins are not what they were: only models are migrated, no optimisers or histories.
+
+    Args:
+        used: as `plugins_used` gives them.
+        whose: what goes on, to begin the message with.
+
+    Raises:
+        PluginError: naming both versions, and what to do.
+    """
+    check_installed(used, whose)
+    for plugin in used:
+        now, before = kinds.REGISTRIES[plugin["kind"]].describe(plugin["name"]), plugin["version"]
+        if now.version != before:
+            raise PluginError(
+                f"{whose} began with version {before} of {now.kind} plug-in {now.name!r}, got {now.source}; expected "
+                f"the same; {to_get(plugin['distribution'], before)}, or start another run, --from this one"
+            )
 
 
 def check_proposed(task: str, proposed: Recipe, whole: Recipe) -> None:
