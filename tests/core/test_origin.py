@@ -76,8 +76,8 @@ def test_another_version_of_a_plug_in_is_refused_with_both(made_with, proposed, 
         training.train(proposed(training={"steps": 4}), source, target, folder, resume=True)
     assert str(caught.value) == (
         f"the run in {folder} began with version 0.0.3 of losses plug-in 'cycle', got isoscope {__version__}; expected "
-        f"the same; install acme 0.0.3 (pip install acme==0.0.3, or from where you got it), or start another run, --from "
-        f"this one"
+        f"the same; install acme 0.0.3 (pip install acme==0.0.3, or from where you got it), or start another run, "
+        f"--from this one"
     )
 
 
