@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated
 
 import typer
 
-from isoscope.errors import PluginError, nearest
 from isoscope.registry import Plugin, installed
 from isoscope.trial import LIMIT, tried
 from isoscope_terminal import options
 from isoscope_terminal.conformance import check
 from isoscope_terminal.manners import mannered
 from isoscope_terminal.scaffolding import new
+from isoscope_terminal.showing import show
 from isoscope_terminal.voice import Voice
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-__all__ = ["app", "listed"]
+__all__ = ["app", "list_all", "listed", "plugins"]
 
 app = typer.Typer(no_args_is_help=False)
-for command in (new, check):
+for command in (new, check, show):
     app.command()(mannered(command))
+
+_Load = Annotated[bool, typer.Option("--load", help="Import each one, and say which are broken.")]
+_Seconds = Annotated[float, typer.Option("--seconds", metavar="N", min=0.1, help="How long --load waits for each one.")]
 
 
 @app.callback(invoke_without_command=True)
 @mannered
 def plugins(
-    context: typer.Context,
-    load: Annotated[bool, typer.Option("--load", help="Import each one, and say which are broken.")] = False,
-    seconds: Annotated[
-        float, typer.Option("--seconds", metavar="N", min=0.1, help="How long --load waits for each one.")
-    ] = LIMIT,
-    as_json: options.Json = False,
+    context: typer.Context, load: _Load = False, seconds: _Seconds = LIMIT, as_json: options.Json = False
 ) -> None:
     """List the installed plug-ins, or show one of them."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _list(load, seconds, as_json)
+
+
+@app.command("list")
+@mannered
+def list_all(load: _Load = False, seconds: _Seconds = LIMIT, as_json: options.Json = False) -> None:
+    """List the installed plug-ins: what `isoscope plugins` does."""
+    _list(load, seconds, as_json)
+
+
+def _list(load: bool, seconds: float, as_json: bool) -> None:
     rows = listed(installed(), load, seconds)
     if as_json:
         Voice(as_json).deliver({"plugins": rows})
@@ -61,86 +65,3 @@ def _row(plugin: Plugin, verdict: str | None) -> dict[str, str]:
     facts = {"kind": plugin.kind, "name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
     status = "conflict" if verdict is None else verdict if verdict == "ok" else f"broken: {verdict}"
     return {**facts, "status": status}
-
-
-@app.command()
-@mannered
-def show(
-    kind: Annotated[str, typer.Argument(help="generators, losses, tasks, …; the singular will do.")],
-    name: Annotated[str, typer.Argument(help="As `isoscope plugins` lists it.")],
-    as_json: options.Json = False,
-) -> None:
-    """Show what a plug-in is for and which parameters it takes."""
-    from isoscope import kinds
-    from isoscope.parameters import schema
-
-    registry = kinds.REGISTRIES[_kind(kind, list(kinds.REGISTRIES))]
-    plugin = registry.describe(name)
-    factory = registry[name]
-    model, text = schema(factory), inspect.getdoc(factory) or ""
-    facts = {
-        "kind": plugin.kind, "name": name, "distribution": plugin.distribution, "version": plugin.version,
-        "doc": text, "parameters": _parameters(model, _arguments(text)),
-    }  # fmt: skip
-    Voice(as_json).deliver(facts) if as_json else _page(facts)
-
-
-def _kind(given: str, known: Sequence[str]) -> str:
-    """The registry meant by a kind in singular or plural."""
-    plural = {"loss": "losses"}.get(given, given if given in known else f"{given}s")
-    if plural not in known:
-        raise PluginError(f"no kind of plug-in is called {given!r}; {nearest(given, known)}")
-    return plural
-
-
-def _arguments(text: str) -> dict[str, str]:
-    """What a Google-style docstring says of each argument."""
-    out: dict[str, str] = {}
-    _, _, section = text.partition("Args:\n")
-    name = ""
-    for line in section.split("\n\n")[0].splitlines():
-        head, colon, rest = line.strip().partition(": ")
-        if colon and len(line) - len(line.lstrip()) == 4:
-            for name in (part.strip() for part in head.split(",")):
-                out[name] = rest
-        elif name:
-            out[name] = f"{out[name]} {line.strip()}"
-    return out
-
-
-def _parameters(model: type[BaseModel], said: dict[str, str]) -> list[dict[str, Any]]:
-    rows = []
-    for name, info in model.model_fields.items():
-        default = "required" if info.is_required() else _plain(info.default)
-        doc = info.description or said.get(name, "")
-        rows.append({"name": name, "type": _type(info.annotation, info.metadata), "default": default, "doc": doc})
-    return rows
-
-
-def _plain(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    return (
-        dump(mode="json") if dump else value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-    )
-
-
-def _type(annotation: Any, metadata: Sequence[Any]) -> str:
-    """A type as people write it, with its bounds: `int >= 1`."""
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    bounds = [f"{sign} {getattr(m, key)}" for m in metadata for key, sign in signs.items() if hasattr(m, key)]
-    name = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-    if get_origin(annotation) is Literal:
-        name = " | ".join(map(str, get_args(annotation)))
-    if name == "Component":
-        kinds = [str(m.name) for m in metadata if hasattr(m, "name")]
-        name = f"one of the {kinds[0]}" if kinds else "a plug-in"
-    return " ".join([name, ", ".join(bounds)]).strip()
-
-
-def _page(facts: dict[str, Any]) -> None:
-    voice = Voice()
-    voice.say(f"{facts['kind']} {facts['name']} ({facts['distribution']} {facts['version']})")
-    voice.say(facts["doc"].partition("\n\nArgs:")[0])
-    columns = ["name", "type", "default", "doc"]
-    rows = [[p["name"], p["type"], str(p["default"]), p["doc"]] for p in facts["parameters"]]
-    voice.table(columns, rows) if rows else voice.say("no parameters")

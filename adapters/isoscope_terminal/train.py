@@ -184,7 +184,8 @@ def _summary(voice: Voice, out: Path, recipe: Recipe, end: Finished, checks: dic
     }  # fmt: skip
     done = f"trained {counted(last.step, 'step')}" if last else "nothing was left to train"
     text = f"{done}; the model is in {out}\nnext: isoscope predict {shlex.quote(str(out))} INPUT... --out OUT"
-    voice.finish(f"{text}{_hint(last.waited if last else 0.0)}", document)
+    remarks = f"{text}{_hint(last.waited if last else 0.0)}"
+    voice.finish(document["model"] if voice.quiet else remarks, document)
 
 
 def _hint(waited: float) -> str:

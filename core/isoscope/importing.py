@@ -15,7 +15,7 @@ from typing import Any
 
 from isoscope.errors import PluginError
 
-__all__ = ["ANNOUNCEMENT", "fault", "imported", "one_line", "patience"]
+__all__ = ["ANNOUNCEMENT", "absent", "fault", "imported", "one_line", "patience"]
 
 ANNOUNCEMENT = "ISOSCOPE_API"
 """A plug-in's module, or the package that it lies in, may say here for which API it was written."""
@@ -90,11 +90,16 @@ def _excuse(error: BaseException, module: str, distribution: str) -> str:
 
 def _to_install(module: str, distribution: str) -> str:
     """Modules and what brings them may be called differently: what is declared and not there comes first."""
-    absent = [name for name in _required(distribution) if not _installed(name)]
-    alike = [name for name in absent if _normalised(name) == _normalised(module.partition(".")[0])]
-    if found := alike or absent:
+    lacking = absent(distribution)
+    alike = [name for name in lacking if _normalised(name) == _normalised(module.partition(".")[0])]
+    if found := alike or lacking:
         return f"pip install {' '.join(found)}"
     return f"{distribution} does not declare it: pip install {module.partition('.')[0]}, or ask its authors"
+
+
+def absent(distribution: str) -> list[str]:
+    """What a distribution declares that it needs, and is not installed."""
+    return [name for name in _required(distribution) if not _installed(name)]
 
 
 def _required(distribution: str) -> list[str]:

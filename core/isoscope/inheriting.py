@@ -30,8 +30,7 @@ def inherit(path: Path, run: Run) -> dict[str, Any]:
     """
     digests = {}
     for direction in run.method.directions:
-        # as it was trained: for prediction its normalisations would be folded into the convolutions
-        old = model.load(path, direction, normalisation="tile", precision="float32")
+        old = model.as_trained(path, direction)
         inputs, outputs = run.domains if direction == "a2b" else run.domains[::-1]
         for mine, theirs in ((inputs, old.inputs), (outputs, old.outputs)):
             if mine.channels != theirs.channels:

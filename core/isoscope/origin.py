@@ -1,4 +1,4 @@
-"""What a run came from: the images it learns from and the weights it began with, so that going on is going on."""
+"""What a run came from: its images, first weights and plug-ins, so that going on is going on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from isoscope.durable import read_json, write_json
 from isoscope.errors import DataError, refusal
+from isoscope.provenance import check_unchanged
 from isoscope.volume import Box, Volume
 
-__all__ = ["NAME", "Facts", "check", "describe", "write"]
+__all__ = ["NAME", "Facts", "check", "check_plugins", "describe", "write"]
 
 NAME = "origin.json"
 _SIDES = ("source", "target")
@@ -24,16 +25,21 @@ _log = logging.getLogger(__name__)
 Facts = dict[str, Any]
 
 
-def describe(source: Sequence[Volume], target: Sequence[Volume], weights: Mapping[str, Any] | None = None) -> Facts:
-    """Name, shape and type of every image, a hash of some grey values of up to 256 per side, and the first weights.
+def describe(
+    source: Sequence[Volume], target: Sequence[Volume], weights: Mapping[str, Any] | None = None,
+    plugins: Sequence[Mapping[str, str]] = (),
+) -> Facts:  # fmt: skip
+    """Name, shape and type of every image, a hash of some grey values of up to 256 per side, first weights, plug-ins.
 
     Args:
         source: images of domain A.
         target: images of domain B.
         weights: of which model the run begins with those, or none.
+        plugins: that the run uses, as `provenance.plugins_used` gives them.
     """
     return {
-        "format": 1, "weights": dict(weights) if weights else None, "source": _images(source), "target": _images(target)
+        "format": 1, "weights": dict(weights) if weights else None, "plugins": [dict(p) for p in plugins],
+        "source": _images(source), "target": _images(target),
     }  # fmt: skip
 
 
@@ -97,6 +103,23 @@ def check(folder: Path, source: Sequence[Volume], target: Sequence[Volume], begu
             folder, "no checkpoint", f"one to go on from, as it began with the weights of {weights.get('model')}",
             "start it again with --overwrite",
         )  # fmt: skip
+
+
+def check_plugins(folder: Path) -> None:
+    """Refuse to go on with a run on plug-ins of other versions; runs of before these were recorded go on.
+
+    Args:
+        folder: the run's folder.
+
+    Raises:
+        PluginError: naming both versions.
+        DataError: if what was recorded is damaged.
+    """
+    path = folder / NAME
+    try:
+        check_unchanged(read_json(path).get("plugins", ()) if path.exists() else (), f"the run in {folder}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise refusal(path, f"damage ({error})", "what training wrote", "restore it, or start another run") from error
 
 
 def _compare(folder: Path, side: str, was: Sequence[Facts], now: Sequence[Facts]) -> None:

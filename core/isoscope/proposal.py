@@ -17,11 +17,12 @@ from isoscope.parameters import schema
 from isoscope.preparation import Preparation
 from isoscope.preparation.prepared import prepared
 from isoscope.preparation.settling import settled
+from isoscope.provenance import check_proposed
 from isoscope.recipe import DomainRecipe, Recipe, parse, resolved
 from isoscope.survey import survey
 from isoscope.volume import Volume
 
-__all__ = ["Proposal", "propose"]
+__all__ = ["Proposal", "amended", "propose"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +98,34 @@ def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Se
         given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes
     )
     wanted = controlled(presets.preset(wanted["preset"], patch), _declared_method(keys))
+    given = merge(given, {"training": {"patch": patch}}) if given else given
+    return amended(wanted, given)
+
+
+def amended(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a preset with those that a task proposes: a published preset and a control keep their own.
+
+    Args:
+        wanted: as `presets.preset` gives them.
+        given: only what the task sets.
+    """
     rest = {k: v for k, v in given.items() if k not in ("method", "losses", "training")}
     if wanted["preset"] in presets.PUBLISHED:
         return merge(rest, wanted)
     if wanted["preset"] in CONTROLS or wanted["method"]["name"] in CONTROLS:
         return merge(rest, _with_generator(given, wanted))
-    given = merge(given, {"training": {"patch": patch}}) if given else given
     return merge(wanted, _wrapping(given, wanted))
 
 
-def _with_generator(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def _with_generator(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """A control; if supervised, with the task's own forward generator: pairs alone shall make the difference."""
     forward = given.get("method", {}).get("forward")
     if wanted["method"]["name"] != "supervised" or forward is None:
-        return wanted
+        return dict(wanted)
     return merge(wanted, _wrapping({"method": {"forward": forward}}, wanted))
 
 
-def _wrapping(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def _wrapping(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """What the task proposes, where the generators that it lays around another get the preset's inside."""
     method = dict(given.get("method", {}))
     for side in ("forward", "backward"):
@@ -124,7 +135,7 @@ def _wrapping(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
         name = str(own.get("name"))
         if name in kinds.generators and "inner" in schema(kinds.generators[name]).model_fields:
             method[side] = {"inner": wanted["method"][side], **own}
-    return given | {"method": method} if method else given
+    return {**given, "method": method} if method else dict(given)
 
 
 def propose(
@@ -153,7 +164,10 @@ def propose(
     read = [*_as_read(source, "source", given, keys), *_as_read(target, "target", given, keys)]
     base = _base(preset or str(keys.get("preset", "auto")), given, keys, read)
     keys |= {"task": task, "preset": base["preset"]}
-    recipe = settled(resolved(parse(merge(base, keys))), source, target)
+    whole = parse(merge(base, keys))
+    if given:
+        check_proposed(task, parse(given, f"task {task!r}"), whole)
+    recipe = settled(resolved(whole), source, target)
     domains = (
         survey(source, recipe.source, "source", recipe.output.planes, strict=True, context=recipe.output.context),
         survey(target, recipe.target, "target", "xy", strict=True, context=recipe.output.context),

@@ -7,15 +7,18 @@ from typing import Any
 
 from isoscope import kinds
 from isoscope.errors import PluginError
+from isoscope.importing import absent
 from isoscope.parameters import Component, Kind, schema
 from isoscope.recipe import Recipe
-from isoscope.registry import Registry, to_get
+from isoscope.registry import Plugin, Registry, to_get
 
-__all__ = ["check_installed", "plugins_used"]
+__all__ = ["check_installed", "check_proposed", "check_unchanged", "plugins_used"]
 
 
 def _nested(registry: Registry[Any], component: Component) -> list[tuple[Registry[Any], str]]:
     found = [(registry, component.name)]
+    if component.name not in registry:
+        return found
     for name, info in schema(registry[component.name]).model_fields.items():
         kind = next((m for m in info.metadata if isinstance(m, Kind)), None)
         value = component.parameters.get(name)
@@ -24,14 +27,19 @@ def _nested(registry: Registry[Any], component: Component) -> list[tuple[Registr
     return found
 
 
-def plugins_used(recipe: Recipe) -> list[dict[str, str]]:
-    """Kind, name, distribution and version of every plug-in in a resolved recipe."""
+def _named(recipe: Recipe) -> list[tuple[str, str]]:
+    """Kind and name of every plug-in that a recipe names, installed or not."""
     used = _nested(kinds.methods, recipe.method) + _nested(kinds.tilings, recipe.inference.tiling)
     used += [(kinds.losses, term.component(label).name) for label, term in recipe.losses.items()]
     if recipe.task != "custom":
         used.append((kinds.tasks, recipe.task))
+    return list(dict.fromkeys((registry.kind, name) for registry, name in used))
+
+
+def plugins_used(recipe: Recipe) -> list[dict[str, str]]:
+    """Kind, name, distribution and version of every plug-in in a resolved recipe."""
     out = []
-    for kind, name in dict.fromkeys((registry.kind, name) for registry, name in used):
+    for kind, name in _named(recipe):
         plugin = kinds.REGISTRIES[kind].describe(name)
         out.append({"kind": kind, "name": name, "distribution": plugin.distribution, "version": plugin.version})
     return out
@@ -51,3 +59,48 @@ def check_installed(used: Sequence[Mapping[str, str]], whose: str) -> None:
         if plugin["name"] not in kinds.REGISTRIES[plugin["kind"]]:
             remedy = to_get(plugin["distribution"], plugin["version"])
             raise PluginError(f"{whose} needs {plugin['kind']} plug-in {plugin['name']!r}, not installed; {remedy}")
+
+
+def check_unchanged(used: Sequence[Mapping[str, str]], whose: str) -> None:
+    """Refuse to go on where plug-ins are not what they were: only models are migrated, no optimisers or histories.
+
+    Args:
+        used: as `plugins_used` gives them.
+        whose: what goes on, to begin the message with.
+
+    Raises:
+        PluginError: naming both versions, and what to do.
+    """
+    check_installed(used, whose)
+    for plugin in used:
+        now, before = kinds.REGISTRIES[plugin["kind"]].describe(plugin["name"]), plugin["version"]
+        if now.version != before:
+            raise PluginError(
+                f"{whose} began with version {before} of {now.kind} plug-in {now.name!r}, got {now.source}; expected "
+                f"the same; {to_get(plugin['distribution'], before)}, or start another run, --from this one"
+            )
+
+
+def check_proposed(task: str, proposed: Recipe, whole: Recipe) -> None:
+    """Refuse a recipe that needs a plug-in which the task names and nobody has installed.
+
+    Args:
+        task: the task's name.
+        proposed: its own recipe.
+        whole: the recipe with what preset and user say, who may have put something else in its place.
+
+    Raises:
+        PluginError: naming the task, its distribution and what is missing.
+    """
+    needed = set(_named(whole))
+    for kind, name in _named(proposed):
+        if (kind, name) in needed and name not in kinds.REGISTRIES[kind]:
+            owner = kinds.tasks.describe(task)
+            raise PluginError(f"{owner.label} proposes {kind} plug-in {name!r}, not installed; {_remedy(owner)}")
+
+
+def _remedy(owner: Plugin) -> str:
+    lacking = absent(owner.distribution)
+    if lacking:
+        return f"install what {owner.distribution} needs: {', '.join(lacking)}"
+    return f"ask the authors of {owner.distribution} what brings it: of what it declares, all is installed"

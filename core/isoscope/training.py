@@ -14,6 +14,7 @@ from isoscope import checkpoint, origin
 from isoscope.durable import write_text
 from isoscope.errors import DataError, Interrupted
 from isoscope.inheriting import inherit
+from isoscope.provenance import plugins_used
 from isoscope.recipe import Recipe
 from isoscope.run import Run
 from isoscope.sampling import prefetched
@@ -56,10 +57,13 @@ def check_folder(folder: Path, resume: bool = False, overwrite: bool = False) ->
 
     Raises:
         DataError: if `folder` holds something, or nothing to resume.
+        PluginError: if a run to resume began with plug-ins of other versions.
     """
     started = (folder / "recipe.yaml").exists()
     if resume and not started:
         raise DataError(f"no run at {folder} to resume; leave out --resume to start one")
+    if resume:
+        origin.check_plugins(folder)
     if not resume and folder.exists() and any(folder.iterdir()) and not (overwrite and started):
         hint = "choose another --out, --resume it, or --overwrite it" if started else "choose another --out"
         raise DataError(f"{folder} exists and is not empty; {hint}")
@@ -147,7 +151,7 @@ def _opened(
 def _begin(run: Run, source: Sequence[Volume], target: Sequence[Volume], weights: str | Path | None) -> None:
     """Write what a new run starts with; only now, so that one that cannot start leaves and replaces nothing."""
     given = inherit(Path(weights), run) if weights is not None else None
-    _prepare(run.folder, run.recipe, origin.describe(source, target, given))
+    _prepare(run.folder, run.recipe, origin.describe(source, target, given, plugins_used(run.recipe)))
     if given:
         run.save(0)  # whoever resumes needs the inherited weights, and the old model may be gone by then
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from isoscope import kinds
-from isoscope.errors import DataError, RecipeError
+from isoscope.errors import DataError, PluginError, RecipeError
 from isoscope.overrides import read
 from isoscope.recipe import parse
 from isoscope.writing.whole import write_whole
@@ -324,6 +324,60 @@ def test_plugins_show(isoscope, kind):
     assert width["type"] == "int >= 1"
     assert width["default"] == 32
     assert "channels" in width["doc"]
+
+
+def test_plugins_list_is_what_people_type(isoscope):
+    assert isoscope("plugins", "list", "--json") == isoscope("plugins", "--json")
+    assert isoscope("plugins", "list") == isoscope("plugins")
+
+
+def test_plugins_show_a_kind(isoscope, monkeypatch):
+    def fail(name):
+        raise PluginError("no licence")
+
+    class Broken(dict):
+        def plugins(self):
+            return {"scale": [_Broken()]}
+
+        kind, __getitem__ = "generators", staticmethod(fail)
+
+    ours = json.loads(isoscope("plugins", "show", "loss", "--json")[1])
+    assert (ours["kind"], [row["name"] for row in ours["plugins"]]) == ("losses", list(kinds.losses))
+    assert {"name": "lsgan", "distribution": "isoscope", "doc": "Least-squares adversarial loss."} in ours["plugins"]
+    monkeypatch.setitem(kinds.REGISTRIES, "generators", Broken(scale=None))
+    code, out, _ = isoscope("plugins", "show", "generators", "--json")
+    (row,) = json.loads(out)["plugins"]
+    assert (code, row["name"], row["doc"]) == (0, "scale", "broken: no licence")
+
+
+def test_plugins_show_what_a_task_proposes(isoscope):
+    code, out, _ = isoscope("plugins", "show", "task", "coloration", "--json")
+    found = json.loads(out)["proposes"]
+    assert (code, found["method"], found["why_not"]) == (0, "c2gan", None)
+    assert found["for"] == "8-bit images with 1 channel -> 3 channels", "it takes no grey targets"
+    assert (found["networks"]["forward"]["name"], found["networks"]["backward"]["name"]) == ("tint", "luminance")
+    assert "lsgan" not in found["losses"], "switched off"
+    assert found["losses"]["saliency"]["weight"] == 5
+    said = isoscope("plugins", "show", "tasks", "coloration")[1]
+    assert f"over preset {found['preset']}:\n  method c2gan\n  forward tint (inner " in said
+    assert "\n  loss saliency, weight 5\n" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(DataError("needs five channels"), "needs five channels"), (KeyError("x"), "the task failed (KeyError: 'x')")],
+)
+def test_plugins_show_a_task_that_takes_no_example(isoscope, error, said):
+    def refuse(source, target, /):
+        """Only mine."""
+        raise error
+
+    kinds.tasks.add("refuse", refuse)
+    try:
+        code, out, _ = isoscope("plugins", "show", "tasks", "refuse")
+    finally:
+        kinds.tasks.remove("refuse")
+    assert (code, f"proposes nothing for the example images: {said}\n" in out) == (0, True)
 
 
 def test_plugins_show_for_people(isoscope):

@@ -109,7 +109,9 @@ def test_a_written_recipe_trains_and_resumes(isoscope, refused, tmp_path):
     code, out, _ = isoscope("train", recipe, *sides(home), *run, "--resume")
     assert code == 0
     assert "nothing was left to train" in out
-    assert isoscope("train", recipe, *sides(home), *run, "--overwrite", "--steps", "1", "--quiet")[0] == 0
+    code, out, err = isoscope("train", recipe, *sides(home), *run, "--overwrite", "--steps", "1", "--quiet")
+    assert (code, out) == (0, f"{home / 'run' / 'model'}\n")
+    assert "training" not in err
 
 
 # --- predict

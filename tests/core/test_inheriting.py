@@ -33,6 +33,15 @@ def test_a_run_begins_with_the_weights_of_an_old_model(tmp_path, old, proposed, 
         assert {layer.mode for layer in layers(network)} == {"instance"}
 
 
+def test_nobody_is_told_of_statistics_that_nobody_asked_for(tmp_path, proposed, source, target, caplog):
+    """A network without normalisation: to load it for prediction with such statistics is warned of, once."""
+    old = training.train(proposed(training={"steps": 1}), source, target, tmp_path / "old")
+    training.train(proposed(training={"steps": 1}), source, target, tmp_path / "run", weights=old)
+    assert "statistics" not in caplog.text
+    model.load(old, normalisation="tile")
+    assert caplog.text.count("tile statistics make no difference") == 1
+
+
 def test_going_on_needs_no_old_model(tmp_path, old, proposed, source, target):
     recipe = proposed("instance", training={"steps": 3, "checkpoint_every": 50})
     straight = training.train(recipe, source, target, tmp_path / "straight", weights=old)

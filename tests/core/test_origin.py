@@ -1,10 +1,11 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from isoscope import origin, training
-from isoscope.errors import DataError, Interrupted
+from isoscope import __version__, origin, training
+from isoscope.errors import DataError, Interrupted, PluginError
 from isoscope.volume import ArrayVolume, Box, Header
 
 
@@ -30,7 +31,8 @@ def test_a_run_knows_its_images(begun, source, target):
     assert [image["name"] for image in facts["source"]] == ["noisy0", "noisy1"]
     assert facts["weights"] is None
     origin.check(begun, source, target, begun=True)
-    assert facts == origin.describe(source, target)
+    assert {"kind": "losses", "name": "cycle", "distribution": "isoscope", "version": __version__} in facts["plugins"]
+    assert facts == origin.describe(source, target, plugins=facts["plugins"])
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,51 @@ def test_other_images_are_refused(begun, proposed, source, target, change, expec
 def test_fewer_images_are_refused(begun, source, target):
     with pytest.raises(DataError, match="target: got 1 images; expected the 2"):
         origin.check(begun, source, target[:1], begun=True)
+
+
+@pytest.fixture
+def made_with(begun, tmp_path):
+    """made_with(version): the same run as a version of the plug-in `cycle` of acme began it."""
+
+    def make(**changes):
+        folder = shutil.copytree(begun, tmp_path / "run")
+        facts = json.loads((folder / origin.NAME).read_text())
+        mine = next(p for p in facts["plugins"] if p["name"] == "cycle")
+        mine.update(changes)
+        (folder / origin.NAME).write_text(json.dumps(facts))
+        return folder
+
+    return make
+
+
+def test_another_version_of_a_plug_in_is_refused_with_both(made_with, proposed, source, target):
+    folder = made_with(distribution="acme", version="0.0.3")
+    with pytest.raises(PluginError) as caught:
+        training.train(proposed(training={"steps": 4}), source, target, folder, resume=True)
+    assert str(caught.value) == (
+        f"the run in {folder} began with version 0.0.3 of losses plug-in 'cycle', got isoscope {__version__}; expected "
+        f"the same; install acme 0.0.3 (pip install acme==0.0.3, or from where you got it), or start another run, "
+        f"--from this one"
+    )
+
+
+def test_a_plug_in_that_is_gone_is_named(made_with):
+    folder = made_with(name="edges", distribution="acme", version="0.0.3")
+    with pytest.raises(PluginError, match=r"needs losses plug-in 'edges', not installed; install acme 0\.0\.3"):
+        origin.check_plugins(folder)
+
+
+@pytest.mark.parametrize("damage", [{"plugins": 3}, {"plugins": [{"kind": "spells"}]}, []])
+def test_damage_to_what_was_recorded_is_told(tmp_path, damage):
+    (tmp_path / origin.NAME).write_text(json.dumps(damage))
+    with pytest.raises(DataError, match="got damage"):
+        origin.check_plugins(tmp_path)
+
+
+def test_runs_of_before_go_on(tmp_path):
+    origin.check_plugins(tmp_path)
+    (tmp_path / origin.NAME).write_text(json.dumps({"format": 1}))
+    origin.check_plugins(tmp_path)
 
 
 def test_old_runs_go_on_with_a_warning(tmp_path, source, target, caplog):

@@ -34,6 +34,48 @@ def test_the_task_lies_over_the_preset(blobs, colour):
     assert (recipe.source.polarity, recipe.target.polarity) == ("dark", "dark")
 
 
+@pytest.fixture
+def lacking():
+    """A task that proposes a loss and a generator that nobody has."""
+
+    def lowlight(source, target, /):
+        return Recipe(method={"name": "c2gan", "forward": "unet", "backward": "sensor"}, losses={"edges": {}})
+
+    kinds.tasks.add("lowlight", lowlight)
+    yield {"task": "lowlight", "preset": "cpu"}
+    kinds.tasks.remove("lowlight")
+
+
+@pytest.mark.parametrize(
+    ("user", "missing"),
+    [
+        ({}, "generators plug-in 'sensor'"),
+        ({"method": {"name": "c2gan", "backward": {"name": "unet"}}}, "losses plug-in 'edges'"),
+    ],
+)
+def test_a_task_whose_proposal_is_not_installed_is_named(lacking, source, target, user, missing):
+    with pytest.raises(PluginError) as caught:
+        propose(source, target, user=user, **lacking)
+    assert str(caught.value) == (
+        f"tasks plug-in 'lowlight' of this process 0 proposes {missing}, not installed; ask the authors of this "
+        f"process what brings it: of what it declares, all is installed"
+    )
+
+
+def test_what_is_missing_is_no_matter_where_the_user_says_otherwise(lacking, source, target):
+    user = {"method": {"backward": {"name": "unet"}}, "losses": {"edges": {"use": "cycle"}}}
+    assert propose(source, target, user=user, **lacking).recipe.losses["edges"].use == "cycle"
+    assert "edges" not in propose(source, target, **{**lacking, "preset": "paper"}).recipe.losses
+    with pytest.raises(PluginError, match=r"^no loss is called 'mine'"):  # not the task's fault
+        propose(source, target, user={**user, "losses": {**user["losses"], "mine": {}}}, **lacking)
+
+
+def test_what_the_tasks_distribution_declares_is_what_to_install(lacking, source, target, monkeypatch):
+    monkeypatch.setattr("isoscope.provenance.absent", lambda distribution: ["acme-sensor"])
+    with pytest.raises(PluginError, match=r"; install what this process needs: acme-sensor$"):
+        propose(source, target, **lacking)
+
+
 @pytest.mark.parametrize("preset", ["paper", "released", "utom"])
 def test_a_published_preset_wins_over_the_task(blobs, colour, preset):
     recipe = propose([blobs(0)], colour, task="coloration", preset=preset).recipe

@@ -38,6 +38,35 @@ def test_conformance_tells_tasks_that_break_their_contract(spoilt):
     assert "\n" not in str(caught.value)
 
 
+def local(source, target):
+    """Stands over `cpu` alone, whose generator has a depth."""
+    return Recipe(method={"name": "c2gan", "forward": {"depth": 3}})
+
+
+def usual(source, target):
+    """Every preset gives `lsgan` a label, which `hinge` does not take."""
+    return Recipe(losses={"lsgan": {"use": "hinge"}})
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        (local, "with preset default: generators 'resnet': unknown key 'depth'"),
+        (usual, "with preset cpu: losses 'hinge': unknown key 'label'"),
+    ],
+)
+def test_conformance_says_with_which_preset_a_proposal_fails(spoilt, said):
+    with pytest.raises(AssertionError, match=f"^task proposes what cannot stand {said}"):
+        check_task(spoilt)
+
+
+def test_conformance_tries_every_preset_of_c2gan(monkeypatch):
+    seen = []
+    monkeypatch.setattr("isoscope.testing.tasks._check_over", lambda name, keys, recipe: seen.append(name))
+    check_task(lambda s, t: Recipe(), source=GREY, target=GREY)
+    assert seen == ["cpu", "default", "paper", "released", "utom", "cyclegan"]
+
+
 @pytest.mark.parametrize("name", ["denoise", "superres"])
 def test_restoration_refuses_unequal_channels(name):
     with pytest.raises(DataError, match="equal channels, got 1 and 3"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from isoscope.model.loading import load
+from isoscope.model.loading import as_trained, load
 from isoscope.model.predicting import Model
 from isoscope.model.saving import save
 
-__all__ = ["Model", "load", "save"]
+__all__ = ["Model", "as_trained", "load", "save"]

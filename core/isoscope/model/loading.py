@@ -24,7 +24,7 @@ from isoscope.provenance import check_installed
 from isoscope.recipe import Normalisation, Recipe, parse
 from isoscope.terms import Terms
 
-__all__ = ["load"]
+__all__ = ["as_trained", "load"]
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +101,25 @@ def load(
         PluginError: if a plug-in it was trained with is missing, or takes other parameters in the version that is
             installed; naming the distribution and version to install.
     """
+    made = _loaded(path, direction, torch.device(device), normalisation, precision)
+    if normalisation in ("dense", "tile") and not any(True for _ in layers(made.network)):
+        _log.warning("the network normalises nothing: %s statistics make no difference", normalisation)
+    return made
+
+
+def as_trained(path: str | Path, direction: Direction) -> Model:
+    """One direction of a run or model folder with its network as it was trained, nothing folded into convolutions.
+
+    Raises:
+        DataError, RecipeError, PluginError: as `load`.
+    """
+    return _loaded(path, direction, torch.device("cpu"), "tile", "float32")
+
+
+def _loaded(
+    path: str | Path, direction: Direction, device: torch.device, normalisation: Normalisation | None,
+    precision: Literal["float32", "bfloat16"] | None,
+) -> Model:  # fmt: skip
     if direction not in get_args(Direction):
         raise DataError(f"got direction {direction!r}; expected a2b or b2a")
     home = _home(Path(path))
@@ -113,9 +132,7 @@ def load(
     stride = int(network.stride)  # type: ignore[arg-type]
     reach = halo(network.eval(), inputs.channels, stride)
     how = chosen(recipe, normalisation, precision)
-    if normalisation in ("dense", "tile") and not any(True for _ in layers(network)):
-        _log.warning("the network normalises nothing: %s statistics make no difference", normalisation)
-    network = ready(network.requires_grad_(False), inputs.channels, how, torch.device(device))
+    network = ready(network.requires_grad_(False), inputs.channels, how, device)
     return Model(
         recipe, direction, inputs, outputs, network, stride, reach, weights[direction]["sha256"], home.resolve(),
         how.normalisation, how.precision,

@@ -11,7 +11,18 @@ from torch import Tensor, nn
 from isoscope.domain import Domain
 from isoscope.errors import UserError
 
-__all__ = ["PAIRS", "Sketch", "accepted", "example_domain", "pairs", "require", "seed", "silent", "whole_number"]
+__all__ = [
+    "PAIRS",
+    "Sketch",
+    "accepted",
+    "example_domain",
+    "for_tasks",
+    "pairs",
+    "require",
+    "seed",
+    "silent",
+    "whole_number",
+]
 
 T = TypeVar("T")
 PAIRS = ((1, 1), (1, 3), (3, 1), (13, 3))
@@ -49,6 +60,12 @@ def pairs(source: Domain | None, target: Domain | None) -> list[tuple[Domain, Do
     if source is None and target is None:
         return [(example_domain(a), example_domain(b)) for a, b in PAIRS]
     return [(source or example_domain(), target or example_domain())]
+
+
+def for_tasks() -> list[tuple[Domain, Domain]]:
+    """The pairs that tasks are tried with: the usual ones and an anisotropic volume on both sides."""
+    volume = example_domain(1, depth=24, pixel_size=(2.0, 0.5, 0.5))
+    return [*pairs(None, None), (volume, volume)]
 
 
 def accepted(

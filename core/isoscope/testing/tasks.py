@@ -8,25 +8,35 @@ from typing import Any
 from isoscope.domain import Domain
 from isoscope.errors import UserError
 from isoscope.kinds import Task
-from isoscope.overrides import merge
-from isoscope.presets import preset
+from isoscope.presets import NAMES, preset
+from isoscope.proposal import amended
 from isoscope.recipe import Recipe, parse, resolved
-from isoscope.testing.examples import accepted, example_domain, pairs, require
+from isoscope.testing.examples import accepted, for_tasks, pairs, require
 
 __all__ = ["check_task"]
 
-_VOLUME = example_domain(1, depth=24, pixel_size=(2.0, 0.5, 0.5))
+
+def _presets() -> dict[str, dict[str, Any]]:
+    """The keys of every preset for the method that tasks amend."""
+    found = {name: preset(name) for name in NAMES if name != "auto"}
+    return {name: keys for name, keys in found.items() if keys["method"]["name"] == "c2gan"}
 
 
-def _resolved(values: Mapping[str, Any]) -> Recipe:
+def _resolved(values: Mapping[str, Any], name: str) -> Recipe:
     try:
         return resolved(parse(values, "proposal"))
     except UserError as error:
-        raise AssertionError(f"task proposes what cannot stand: {error}") from error
+        raise AssertionError(f"task proposes what cannot stand with preset {name}: {error}") from error
+
+
+def _check_over(name: str, keys: Mapping[str, Any], recipe: Recipe) -> None:
+    full = _resolved(amended(keys, recipe.model_dump(mode="json", exclude_unset=True)), name)
+    again = _resolved(full.model_dump(mode="json"), name)
+    require(again == full, f"a recipe of this task with preset {name} changes when it is written and read")
 
 
 def check_task(task: Task, *, source: Domain | None = None, target: Domain | None = None) -> None:
-    """Check that a task proposes a recipe that can be written, read and resolved.
+    """Check that a task proposes a recipe that can be written, read and resolved, whichever preset it lies over.
 
     Protects from: proposals that name plug-ins or parameters that do not exist, that depend on more than the two
     domains, or that change when a run is repeated from its own recipe file.
@@ -37,10 +47,9 @@ def check_task(task: Task, *, source: Domain | None = None, target: Domain | Non
             an anisotropic volume, and must accept one of these pairs.
         target: a domain B it then accepts.
     """
-    candidates = pairs(source, target) + ([(_VOLUME, _VOLUME)] if source is None and target is None else [])
+    candidates = for_tasks() if source is None and target is None else pairs(source, target)
     for a, b, recipe in accepted(task, candidates, "task"):
         require(isinstance(recipe, Recipe), f"task returned {type(recipe).__name__}; expected a Recipe")
         require(task(a, b) == recipe, "task proposed two recipes for the same two domains")
-        full = _resolved(merge(preset("cpu"), recipe.model_dump(mode="json", exclude_unset=True)))
-        again = _resolved(full.model_dump(mode="json"))
-        require(again == full, "a recipe of this task changes when it is written and read")
+        for name, keys in _presets().items():
+            _check_over(name, keys, recipe)
