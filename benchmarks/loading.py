@@ -31,8 +31,8 @@ from numcodecs.zstd import Zstd
 from isoscope import sources
 from isoscope.domain import Domain
 from isoscope.frames import Frames
-from isoscope.loading import plan as blocks
-from isoscope.sampling import Sampler, held_in_memory
+from isoscope.patches.loading import plan as blocks
+from isoscope.patches.sampling import Sampler, held_in_memory
 from isoscope.volume import ArrayVolume
 from isoscope.writing.conversion import plan, run
 

@@ -19,9 +19,9 @@ from isoscope.history import HistoryFile
 from isoscope.normalisation import calibrate, layers
 from isoscope.pace import Pace
 from isoscope.parameters import build
+from isoscope.patches.supply import supply
 from isoscope.preparation.settling import settled
 from isoscope.recipe import Recipe
-from isoscope.supply import supply
 from isoscope.survey import survey
 from isoscope.terms import Terms
 from isoscope.volume import Volume

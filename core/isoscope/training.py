@@ -14,10 +14,10 @@ from isoscope import checkpoint, origin
 from isoscope.durable import write_text
 from isoscope.errors import DataError, Interrupted
 from isoscope.inheriting import inherit
+from isoscope.patches.sampling import prefetched
 from isoscope.provenance import plugins_used
 from isoscope.recipe import Recipe
 from isoscope.run import Run
-from isoscope.sampling import prefetched
 from isoscope.volume import Volume
 from isoscope.watching import restarting
 from isoscope.watching.watchdog import Failure

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoscope import training
-from isoscope.blocks import Origins
 from isoscope.errors import DataError, RecipeError
 from isoscope.frames import Frames
 from isoscope.inference import Predictor, plan, skipping
 from isoscope.model import load
+from isoscope.patches.blocks import Origins
 from isoscope.proposal import propose
 from isoscope.recipe import parse
 from isoscope.volume import ArrayVolume

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.frames import Frames
-from isoscope.loading import GIB, described, plan, size
+from isoscope.patches.loading import GIB, described, plan, size
+from isoscope.patches.sampling import Sampler
+from isoscope.patches.shuffling import AHEAD
+from isoscope.patches.supply import supply
 from isoscope.reading import ReadOptions, adjust
 from isoscope.recipe import Recipe
-from isoscope.sampling import Sampler
-from isoscope.shuffling import AHEAD
-from isoscope.supply import supply
 from isoscope.volume import ArrayVolume, Header, Layout
 
 few = settings(max_examples=30, deadline=None)

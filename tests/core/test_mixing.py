@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from isoscope.errors import DataError, RecipeError
+from isoscope.patches.supply import supply
 from isoscope.preparation.mixing import StainMixing
 from isoscope.preparation.stain import measure
 from isoscope.proposal import propose
-from isoscope.supply import supply
 from isoscope.volume import ArrayVolume
 
 VECTORS = {

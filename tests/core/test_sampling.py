@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from isoscope.domain import Domain
 from isoscope.errors import DataError
-from isoscope.sampling import Sampler, held_in_memory, prefetched
+from isoscope.patches.sampling import Sampler, held_in_memory, prefetched
 from isoscope.volume import ArrayVolume, Box, Header
 
 few = settings(max_examples=20, deadline=None)

@@ -15,15 +15,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isoscope import shuffling, sources
-from isoscope.blocks import Origins
+from isoscope import sources
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.frames import Frames
+from isoscope.patches import shuffling
+from isoscope.patches.blocks import Origins
+from isoscope.patches.sampling import Sampler, prefetched
+from isoscope.patches.shuffling import AHEAD, Shuffle, Turns
 from isoscope.preparation.prepared import prepared
 from isoscope.preparation.section import Preparation
-from isoscope.sampling import Sampler, prefetched
-from isoscope.shuffling import AHEAD, Shuffle, Turns
 from isoscope.volume import ArrayVolume, Layout
 from isoscope.writing.conversion import plan, run
 

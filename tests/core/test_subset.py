@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from isoscope.domain import Domain
 from isoscope.errors import DataError
+from isoscope.patches.subset import Subset
+from isoscope.patches.supply import supply
 from isoscope.recipe import Recipe
-from isoscope.subset import Subset
-from isoscope.supply import supply
 from isoscope.volume import ArrayVolume
 
 few = settings(max_examples=25, deadline=None)

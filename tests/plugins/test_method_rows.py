@@ -21,10 +21,10 @@ from isoscope.inference import Predictor
 from isoscope.intensity import Intensity
 from isoscope.normalisation import layers
 from isoscope.pace import Pace
+from isoscope.patches.sampling import Sampler
 from isoscope.presets import preset
 from isoscope.recipe import DomainRecipe
 from isoscope.saliency import soft_mask
-from isoscope.sampling import Sampler
 from isoscope.survey import survey
 from isoscope.testing import check_discriminator, check_loss, example_domain
 from isoscope.training import train

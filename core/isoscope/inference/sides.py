@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isoscope import kinds
-from isoscope.blocks import Window
 from isoscope.frames import Frames
 from isoscope.inference.planning import Job, Plan
 from isoscope.inference.shards import clipped, finished, padded
 from isoscope.model import Model
 from isoscope.parameters import build
+from isoscope.patches.blocks import Window
 from isoscope.preparation.turning import FRONT, SIDE, View, turned, turned_shape
 from isoscope.tiling import Tile
 from isoscope.volume import Box, Shape

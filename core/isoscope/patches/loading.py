@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from isoscope.blocks import Cell
 from isoscope.errors import DataError
 from isoscope.frames import Frames
-from isoscope.shuffling import AHEAD, READERS, Shuffle
+from isoscope.patches.blocks import Cell
+from isoscope.patches.shuffling import AHEAD, READERS, Shuffle
 from isoscope.volume import Shape, Volume, layout_of
 
 __all__ = ["GIB", "described", "plan", "size"]

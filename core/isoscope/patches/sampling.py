@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isoscope.blocks import Origins, Place
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.frames import Frames, Planes
 from isoscope.intensity import Intensity
-from isoscope.loading import GIB, size
+from isoscope.patches.blocks import Origins, Place
+from isoscope.patches.loading import GIB, size
+from isoscope.patches.shuffling import BlockShuffle, Shuffle
+from isoscope.patches.subset import Subset
 from isoscope.preparation.mixing import StainMixing
-from isoscope.shuffling import BlockShuffle, Shuffle
-from isoscope.subset import Subset
 from isoscope.volume import ArrayVolume, Box, Volume
 
 __all__ = ["Augmentation", "Sampler", "held_in_memory", "prefetched"]

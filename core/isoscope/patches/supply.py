@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isoscope.blocks import Place
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.frames import Frames, Planes
-from isoscope.loading import GIB, described, plan
-from isoscope.pairing import check_pairs
+from isoscope.patches.blocks import Place
+from isoscope.patches.loading import GIB, described, plan
+from isoscope.patches.pairing import check_pairs
+from isoscope.patches.sampling import Sampler, held_in_memory
+from isoscope.patches.shuffling import Shuffle
+from isoscope.patches.subset import Subset
 from isoscope.preparation.mixing import StainMixing
 from isoscope.preparation.prepared import prepared
 from isoscope.recipe import Recipe, Training
-from isoscope.sampling import Sampler, held_in_memory
-from isoscope.shuffling import Shuffle
-from isoscope.subset import Subset
 from isoscope.volume import Volume
 
 __all__ = ["Supply", "supply"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isoscope.blocks import Block, Cell, Origins, Place, Window
+from isoscope.patches.blocks import Block, Cell, Origins, Place, Window
 
 __all__ = ["AHEAD", "READERS", "BlockShuffle", "Key", "LiveBlocks", "Shuffle", "Turns"]
 
