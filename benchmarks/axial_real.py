@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from axial import predicted
 from numpy.typing import NDArray
 from skimage.io import imread, imsave
 
-from isoscope.inference import load, plan, stream
 from isoscope.preparation import Preparation
 from isoscope.preparation.prepared import upright
 from isoscope.proposal import propose
 from isoscope.spectra import power_along
 from isoscope.training import train
-from isoscope.volume import ArraySink, ArrayVolume, Box, Header
+from isoscope.volume import ArrayVolume, Box, Header
 
 DATA = Path(os.environ.get("ISOSCOPE_TEST_DATA", "../shared/data")) / "vol_nuclei_confocal" / "Series006"
 LEARN, TEST = slice(0, 640), slice(704, 1024)
@@ -44,14 +44,6 @@ def stack(rows: slice, name: str) -> ArrayVolume:
 def interpolated(volume: ArrayVolume, scale: tuple[float, float, float]) -> NDArray[Any]:
     (up,) = upright([volume], Preparation(scale=scale))
     return up.read(Box.whole(up.header.shape))[0, 0]
-
-
-def predicted(home: Path, volume: ArrayVolume) -> NDArray[Any]:
-    model = load(home).model
-    made = plan(model, volume)
-    sink = ArraySink(made.header)
-    stream(made, model, volume, sink)
-    return sink.array[0, 0]
 
 
 def across(planes: NDArray[Any], length: int) -> NDArray[np.float64]:
