@@ -13,7 +13,7 @@ from isoscope.errors import DataError, PluginError, RecipeError
 from isoscope.overrides import read
 from isoscope.recipe import parse
 from isoscope.writing.whole import write_whole
-from isoscope_terminal import facts, plugins
+from isoscope_terminal import facts, plugins, showing
 from isoscope_terminal.progress import duration
 from isoscope_terminal.stopping import stoppable
 from isoscope_terminal.wishes import duration_keys, gathered, stored_recipe
@@ -432,7 +432,7 @@ def test_demo_leaves_foreign_folders_alone(refused, tmp_path):
 def test_every_registry_is_shown_by_its_singular():
     for kind in kinds.REGISTRIES:
         singular = {"losses": "loss"}.get(kind, kind.removesuffix("s"))
-        assert plugins._kind(singular, list(kinds.REGISTRIES)) == kind
+        assert showing._kind(singular, list(kinds.REGISTRIES)) == kind
 
 
 def test_the_first_ctrl_c_asks_and_the_second_ends_at_once():

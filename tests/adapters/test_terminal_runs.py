@@ -538,7 +538,7 @@ def test_a_picture_that_would_be_decoded_again_and_again_is_refused_with_the_rem
 def test_much_waiting_is_hinted_at(isoscope, tmp_path, monkeypatch, waited, hinted):
     monkeypatch.setattr("isoscope.clock.Clock.waited_share", property(lambda _: waited))
     home = write_images(tmp_path)
-    options = ["--task", "coloration", "--preset", "cpu", "--steps", "2", *SETTINGS, "--out", home / "run", "--quiet"]
+    options = ["--task", "coloration", "--preset", "cpu", "--steps", "2", *SETTINGS, "--out", home / "run"]
     code, out, _ = isoscope("train", *sides(home), *options)
     assert code == 0
     assert ("hint: 50% of the time training waited for images" in out) == hinted

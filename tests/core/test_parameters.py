@@ -40,7 +40,7 @@ def test_resolve_spells_out_defaults_at_every_depth(losses):
     made = resolve(losses, Component(name="chain", first={"name": "unet", "width": 4})).model_dump()
     assert made == {
         "name": "chain",
-        "first": {"name": "unet", "width": 4, "depth": 2, "norm": "instance", "noise": 0},
+        "first": {"name": "unet", "width": 4, "depth": 2, "norm": "instance", "noise": 0, "head": "tanh"},
         "strength": 1.0,
     }
 
