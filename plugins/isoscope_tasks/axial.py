@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.parameters import Component
@@ -27,10 +29,10 @@ def axial(source: Domain, target: Domain, /) -> Recipe:
     if source.channels != target.channels:
         raise DataError(f"axial needs equal channels, got {source.channels} and {target.channels}; give matching ones")
     scale = _scale(source, target)
-    step = max(1.0, scale[0])
+    step, square = max(1.0, scale[0]), _squared(target)
     return Recipe(
         source=DomainRecipe(polarity="bright", prepare=Preparation(scale=scale, sides=True)),
-        target=DomainRecipe(polarity="bright"),
+        target=DomainRecipe.model_validate({"polarity": "bright", **square}),
         method=Component.model_validate(
             {
                 "name": "c2gan",
@@ -50,6 +52,13 @@ def axial(source: Domain, target: Domain, /) -> Recipe:
         },
         training=Training(augmentation="flips"),
     )
+
+
+def _squared(target: Domain) -> dict[str, Any]:
+    """How planes of pixels that are no squares are read, so that they are; nothing where they are."""
+    assert target.pixel_size is not None
+    y = plain_ratio(target.pixel_size[1] / target.pixel_size[2])
+    return {} if y == 1 else {"prepare": Preparation(scale=(1.0, y, 1.0))}
 
 
 def _scale(source: Domain, target: Domain) -> tuple[float, float, float]:

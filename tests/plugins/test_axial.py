@@ -136,6 +136,13 @@ def test_another_volume_may_teach_on_its_own_grid():
     assert recipe.source.prepare.scale == (8.0, 2.0, 2.0)
 
 
+def test_planes_of_oblong_pixels_are_read_as_squares():
+    oblong = example_domain(1, depth=30, pixel_size=(2.0, 0.5, 0.4))
+    recipe = kinds.tasks["axial"](oblong, oblong)
+    assert recipe.source.prepare.scale == (5.0, 1.25, 1.0)
+    assert recipe.target.prepare.scale == (1.0, 1.25, 1.0)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

@@ -70,9 +70,10 @@ class Sampler:
         self.augmentation, self.mixing = augmentation, mixing
         for f in self.frames:
             if min(f.size) < patch:
+                smaller = f"set training.patch={min(f.size) // 8 * 8} or " if min(f.size) >= 8 else ""
                 raise DataError(
                     f"{domain.name}: {f.name} is {f.size[0]} x {f.size[1]} px, smaller than the patch of {patch}; "
-                    f"set training.patch={min(f.size) // 8 * 8} or give larger images"
+                    f"{smaller}give larger images"
                 )
         self.origins = Origins(self.frames, patch)
         self.blocks = BlockShuffle(self.origins, shuffle, seed, side) if shuffle else None
