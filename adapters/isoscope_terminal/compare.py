@@ -67,28 +67,31 @@ def compare(
     sets = opened(places, reading)
     changes = {"overrides": set_ or [], "more": duration_keys(steps, minutes, seed)}
     entrants = entered(recipes, sets, task, changes, seeds)
-    filters = offers_for(sets, entrants) if baselines else {}
-    _check_names([*filters, *map(named, recipes)], reference)
+    filters = offers_for(sets, entrants) if baselines else None
+    _check_names([*(filters or ()), *map(named, recipes)], reference)
     document = contested(sets, entrants, filters, out, voice, data_range=data_range, reference=reference)
     voice.finish(_places(out), document)
 
 
 def contested(
-    sets: ImageSets, entrants: Sequence[Entrant], filters: Mapping[str, Callable[[], Baseline]], out: Path,
+    sets: ImageSets, entrants: Sequence[Entrant], filters: Mapping[str, Callable[[], Baseline]] | None, out: Path,
     voice: Voice, *, data_range: tuple[float, float] | None = None, reference: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train, predict and score what is not there yet; tables and pictures; what was found."""
+    """Train, predict and score what is not there yet; tables and pictures; what was found.
+
+    Filters are none where nobody asked for any: that none fits is said to who did.
+    """
     from isoscope import comparison
 
     seen = checked(sets, entrants)
     _say(voice, sets, entrants, out)
-    if filters:
+    if filters is not None:
         voice.say(offers_said(filters, sets))
     with stoppable() as stop, Live("comparing") as live:
         shown = Shown(live)
         watch = comparison.Watch(shown.arm, shown.training, stop)
         scored = comparison.run(
-            entrants, filters, sets, out, data_range=data_range, grey=reads_grey(entrants), watch=watch
+            entrants, filters or {}, sets, out, data_range=data_range, grey=reads_grey(entrants), watch=watch
         )
     document = comparison.document(scored, reference) | {"out": str(out)}
     _kept(document, scored, seen, out, voice)

@@ -68,6 +68,10 @@ def _scale(source: Domain, target: Domain) -> tuple[float, float, float]:
             "axial needs to know how far planes lie apart, and got no pixel size; expected z, y and x; say so with "
             "--pixel-size Z,Y,X in micrometers"
         )
+    if source.unit != target.unit:
+        raise DataError(
+            f"axial got pixel sizes in {source.unit} and {target.unit}; expected one unit; give both by --pixel-size"
+        )
     if source.depth < 2:
         raise DataError(
             f"axial needs volumes, got {source.depth} plane; expected a z-stack; choose denoise or superres"

@@ -129,3 +129,9 @@ def test_names_are_written_above_pictures_and_cut_where_too_long(tmp_path):
     assert (title < 100).any()
     assert (pixels[18:36, 166:172] == 255).all()
     assert height > 2 * 2 * 178
+
+
+def test_that_no_baseline_fits_is_said_to_who_asked(isoscope, contest, monkeypatch):
+    monkeypatch.setattr("isoscope_terminal.compare.offers_for", lambda *_: {})
+    assert "baselines: none fits these channels" in isoscope(*contest("compare", "--baselines"))[1]
+    assert "baselines:" not in isoscope(*contest("compare"))[1]

@@ -148,6 +148,7 @@ def test_planes_of_oblong_pixels_are_read_as_squares():
     [
         (volume_domain().model_copy(update={"pixel_size": None}), "--pixel-size Z,Y,X"),
         (volume_domain(depth=1), "expected a z-stack"),
+        (volume_domain(unit="nanometer"), "pixel sizes in nanometer and micrometer"),
         (volume_domain(z=0.1), "expected planes 1 to 32 pixels apart"),
         (volume_domain(z=50.0), "expected planes 1 to 32 pixels apart"),
         (example_domain(2, depth=30, pixel_size=(2.0, 0.5, 0.5)), "equal channels, got 2 and 1"),

@@ -17,7 +17,6 @@ from isoscope.comparison.scored import Scored, digest, folder_name
 from isoscope.durable import read_json
 from isoscope.errors import DataError, Interrupted, IsoscopeError
 from isoscope.evaluation import evaluate
-from isoscope.preparation.resampling import Scale
 from isoscope.provenance import plugins_used
 from isoscope.recipe import Recipe
 from isoscope.sources import open_one, store_for_writing
@@ -32,10 +31,6 @@ _SHARD = 512
 Offers = Mapping[str, Callable[[], Baseline]]
 
 
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What a comparison tells on its way, and asks.
@@ -48,7 +43,7 @@ class Watch:
 
     arm: Callable[[str, str, int, int], None] = lambda *_: None
     training: Callable[[training.Progress], None] = lambda _: None
-    stop: Callable[[], bool] = _never
+    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,8 @@ class _Course:
     grey: bool
     watch: Watch
     test: str
-    scale: Scale | None = None
+    seen: Sequence[Volume]
+    """The test as baselines are given it: on the grid that recipes read."""
 
     def arm(self, name: str, settings: Mapping[str, Any]) -> Path:
         return self.folder / "arms" / folder_name(name, settings)
@@ -87,7 +83,8 @@ def run(
         UserError: for what only the user can mend. A training that fails otherwise is noted, and the others go on.
     """
     test = digest({"test": origin.describe(sets.test_source, sets.test_truth), "data_range": data_range})
-    course = _Course(sets, folder, data_range, grey, watch, test, scale_of(entrants))
+    seen = sets.on_grid(scale_of(entrants)).test_source
+    course = _Course(sets, folder, data_range, grey, watch, test, seen)
     steps: list[Callable[[int, int], Scored]] = [
         *(lambda n, of, name=name, settle=settle: _baseline(course, name, settle, n, of)
           for name, settle in offers.items()),
@@ -102,15 +99,14 @@ def run(
 def _baseline(course: _Course, name: str, settle: Callable[[], Baseline], number: int, of: int) -> Scored:
     sets = course.sets
     learned = [origin.describe(*sets.learned_from(False)), sets.pairs and origin.describe(*sets.pairs)]
-    grid = {"scale": course.scale} if course.scale else {}
-    settings = {"baseline": name, "grey": course.grey, "learned": learned, "isoscope": __version__, **grid}
+    shapes = [v.header.shape for v in course.seen]
+    settings = {"baseline": name, "grey": course.grey, "learned": learned, "isoscope": __version__, "shapes": shapes}
     home = course.arm(name, settings)
     if found := _kept(course, home):
         return found
     course.watch.arm(name, "baseline", number, of)
     baseline = settle()
-    seen = sets.on_grid(course.scale).test_source
-    made = [_written(course, home, n, v) for n, v in enumerate(baseline.apply(seen))]
+    made = [_written(course, home, n, v) for n, v in enumerate(baseline.apply(course.seen))]
     facts = Scored(name, "baseline", parameters=dict(baseline.parameters), note=baseline.note)
     return _score(course, home, facts, made)
 
