@@ -47,9 +47,9 @@ def add_costs(model: Model, tasks: Sequence[Task], reports: Sequence[dict[str, A
     """Write into each report what the image will cost."""
     from isoscope import inference
 
-    trial = inference.tried(model)
+    trials = {thick: inference.tried(model, thick) for thick in {task.plan.thick for task in tasks}}
     for task, report in zip(tasks, reports, strict=True):
-        cost = inference.forecast(task.plan, model, trial)
+        cost = inference.forecast(task.plan, model, trials[task.plan.thick])
         report |= {
             "memory_bytes": cost.memory, "disk_bytes": cost.disk, "seconds_estimated": cost.seconds,
             "computed_per_kept": cost.waste,

@@ -1,4 +1,4 @@
-"""How far a network looks: measured on the built network, never typed in."""
+"""How far a network looks, along the plane and across planes: measured on the built network, never typed in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from isoscope.normalisation import layers
-from isoscope.tiling import multiple
+from isoscope.tiling import multiple, padded_size
 
-__all__ = ["halo"]
+__all__ = ["depth_halo", "halo"]
 
-_LARGEST = 4096
+_LARGEST, _DEEPEST = 4096, 256
 
 
 def _reach(network: nn.Module, channels: int, length: int, stride: int, axis: int, *, before: bool) -> int | None:
@@ -55,3 +55,35 @@ def halo(network: nn.Module, channels: int, stride: int) -> int | None:
             return multiple(max(r for r in found if r is not None), stride)
         length *= 2
     return None
+
+
+@torch.no_grad()
+def depth_halo(network: nn.Module, channels: int) -> int | None:
+    """Planes above and below a plane that its output depends on; None if on all.
+
+    Args:
+        network: a volumetric generator.
+        channels: of each plane of its input.
+    """
+    probe = copy.deepcopy(network).cpu().float().eval()
+    for layer in layers(probe):
+        layer.mode = "frozen"
+    side = padded_size(1, int(getattr(network, "stride", 1)))
+    planes = 64
+    while planes <= _DEEPEST:
+        found = [_reach_across(probe, channels, planes, side, before=b) for b in (True, False)]
+        if all(r is not None and r < planes // 2 - 1 for r in found):
+            return max(r for r in found if r is not None)
+        planes *= 2
+    return None
+
+
+def _reach_across(network: nn.Module, channels: int, planes: int, side: int, *, before: bool) -> int | None:
+    """Planes past a border that feel what lies beyond it; None if all do."""
+    x, border = torch.zeros(channels, planes, side, side), planes // 2
+    x[:, slice(0, border) if before else slice(border, planes)] = torch.nan
+    made = network(x.flatten(0, 1)[None])[0].reshape(-1, planes, side, side)
+    clean = (~made.isnan()).all(dim=(0, 2, 3)).nonzero().flatten()
+    if not len(clean):
+        return None
+    return int(clean[0]) - border if before else border - 1 - int(clean[-1])

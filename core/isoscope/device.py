@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import nn
 
-__all__ = ["accelerator", "dtype", "exact", "layout", "pick"]
+__all__ = ["accelerator", "arranged", "dtype", "exact", "layout", "pick"]
 
 
 def accelerator() -> str | None:
@@ -45,6 +46,14 @@ def layout(device: torch.device) -> torch.memory_format:
     On an H200 the c2GAN generator is 28 % (float32) to 88 % (bfloat16) faster with planes one after the other.
     """
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+
+
+def arranged(network: nn.Module, order: torch.memory_format) -> nn.Module:
+    """The network itself with its two-dimensional kernels in this order in memory, which others do not have."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=order)
+    return network
 
 
 @contextmanager

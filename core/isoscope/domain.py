@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Domain", "Operator"]
 
@@ -24,7 +27,7 @@ class Domain(BaseModel):
         rgb: the channels are red, green and blue.
         limits: (low, high) grey values per channel that map to -0.9 and 0.9.
         saliency: operator that turns the channels into one map s (method.md 2.3).
-        saliency_channel: which channel, for the operator "channel".
+        saliency_channel: which channel of a plane, for the operator "channel".
         threshold: t_X in the domain's own grey values, or in units of s for operators other than mean and channel.
         polarity: +1 content brighter than background, -1 darker, 0 not determined.
         foreground: fraction of pixels that counts as content.
@@ -48,3 +51,24 @@ class Domain(BaseModel):
     foreground: float = 0.0
     pixel_size: tuple[float, float, float] | None = None
     unit: str = "micrometer"
+
+    @property
+    def planes(self) -> int:
+        """How many planes of a volume its channels hold of each channel of an image."""
+        return 2 * self.context + 1
+
+    @property
+    def plane(self) -> Domain:
+        """The same domain, of single planes."""
+        if not self.context:
+            return self
+        return self.model_copy(
+            update={"channels": self.channels // self.planes, "limits": self.limits[:: self.planes], "context": 0}
+        )
+
+    def by_plane(self, x: Tensor) -> Tensor:
+        """Each plane by itself: [N, C x planes, H, W] -> [N x planes, C, H, W]."""
+        if not self.context:
+            return x
+        n, _, h, w = x.shape
+        return x.reshape(n, -1, self.planes, h, w).transpose(1, 2).flatten(0, 1)

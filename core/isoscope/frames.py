@@ -30,16 +30,19 @@ class Frames:
         grey: turn red, green, blue into luminance, as float32.
         context: with `xy`, so many neighbours above and below are channels too (C-major, by z); at the ends of the
             volume its last plane stands for those that are missing.
+        thick: planes that a frame is made for, besides its context; the last one of a volume goes on behind its end.
     """
 
-    def __init__(self, volume: Volume, planes: Planes = "xy", grey: bool = False, context: int = 0) -> None:
-        self.volume, self.planes, self.context = volume, planes, context
+    def __init__(
+        self, volume: Volume, planes: Planes = "xy", grey: bool = False, context: int = 0, thick: int = 1
+    ) -> None:
+        self.volume, self.planes, self.context, self.thick = volume, planes, context, thick
         t, c, z, y, x = volume.header.shape
         self.grey = grey and c == 3
         self.size = (y, x)
-        self.channels = (1 if self.grey else c) * (z if planes == "stack" else 2 * context + 1)
-        self.depth = 1 if planes == "stack" else z
-        self.places = [(i, k) for i in range(t) for k in range(self.depth)]
+        self.channels = (1 if self.grey else c) * (z if planes == "stack" else 2 * context + thick)
+        self.depth = 1 if planes == "stack" else -(-z // thick)
+        self.places = [(i, k * thick) for i in range(t) for k in range(self.depth)]
 
     @property
     def name(self) -> str:
@@ -67,15 +70,16 @@ class Frames:
         """
         t, z = self.places[index]
         _, c, depth, _, _ = self.volume.header.shape
-        z0, z1 = (0, depth) if self.planes == "stack" else self.around(z, z + 1)
+        z0, z1 = (0, depth) if self.planes == "stack" else self.around(z, z + self.thick)
         box = Box((t, 0, z0, ys.start, xs.start), (t + 1, c, z1, ys.stop, xs.stop))
         values = (self.volume if held is None else held).read(box)[0]
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise DataError(f"{self.name} holds NaN or infinite values; expected finite grey values; replace them")
         if self.grey:
             values = np.tensordot(np.asarray(REC601, np.float32), values.astype(np.float32), 1)[None]
-        if self.context:
-            values = values[:, np.clip(np.arange(z - self.context, z + self.context + 1), z0, z1 - 1) - z0]
+        if self.planes == "xy" and self.channels > len(values):
+            wanted = np.arange(z - self.context, z + self.thick + self.context)
+            values = values[:, np.clip(wanted, z0, z1 - 1) - z0]
         flat: NDArray[Any] = values.reshape(-1, *values.shape[-2:])
         return flat
 

@@ -16,10 +16,15 @@ HEADROOM = 0.9
 
 
 class Intensity:
-    """An affine map per channel between grey values and [-1, 1]: limits (low, high) map to -0.9 and 0.9."""
+    """An affine map per channel between grey values and [-1, 1]: limits (low, high) map to -0.9 and 0.9.
 
-    def __init__(self, limits: tuple[tuple[float, float], ...]) -> None:
-        low, high = np.asarray(limits, np.float64).T
+    Args:
+        limits: of each channel.
+        planes: of each channel that follow each other and share its limits.
+    """
+
+    def __init__(self, limits: tuple[tuple[float, float], ...], planes: int = 1) -> None:
+        low, high = np.asarray(limits, np.float64).repeat(planes, 0).T
         self._scale = torch.tensor(2 * HEADROOM / (high - low), dtype=torch.float64)
         self._low = torch.tensor(low, dtype=torch.float64)
 

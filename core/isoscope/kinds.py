@@ -40,6 +40,8 @@ strides on. The module may offer:
   follow each other;
 - `describe() -> Mapping[str, Quantity]`, its parameters that have a physical meaning, with their units: shown when a
   run starts and ends, and stored with the model;
+- `volumetric = True`, if where planes are channels too (`output.context`; C-major, by z) it takes any number of them
+  and gives as many: volumes are then predicted in blocks of planes;
 - noise, where one image has many answers: with `pixel_noise: int` and `image_noise: int` it is also called as
   `(x, z)`, z unit Gaussian [N, pixel_noise + image_noise, H, W]: first so many maps that are white, then so many that
   are one number all over an image. Without z it draws them in training and takes zeros in evaluation."""

@@ -180,7 +180,7 @@ def _settled(recipe: Recipe, source: Domain, target: Domain) -> Recipe:
     sides = {}
     for side, domain in (("source", source), ("target", target)):
         sides[side] = {
-            "limits": domain.limits,
+            "limits": domain.plane.limits,
             "threshold": domain.threshold,
             "polarity": "bright" if domain.polarity > 0 else "dark",
         }

@@ -56,7 +56,7 @@ class Run:
         patch = (t.patch, t.patch)
         self.method = cast("Any", build(kinds.methods, recipe.method, *self.domains, Terms(recipe.losses), patch))
         self.device = device.pick()
-        self.method.to(self.device, memory_format=torch.channels_last)
+        device.arranged(self.method.to(self.device), torch.channels_last)
         self.supply = supply(recipe, self.domains, source, target, self.method.pairing == "matched")
         self.samplers, self.calibration = self.supply.training, self.supply.calibration
         if hasattr(self.method, "prepare"):

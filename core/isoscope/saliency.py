@@ -39,7 +39,12 @@ def _gradient_energy(x: Tensor) -> Tensor:
 
 
 def content(x: Tensor, domain: Domain) -> Tensor:
-    """s_X: network values [N, C, H, W] -> one differentiable map [N, 1, H, W], in float32."""
+    """s_X: network values [N, C, H, W] -> one differentiable map [N, 1, H, W], in float32.
+
+    Where neighbouring planes are channels too, each has a map of its own: [N, planes, H, W].
+    """
+    if domain.context:
+        return content(domain.by_plane(x), domain.plane).reshape(len(x), domain.planes, *x.shape[2:])
     x = x.float()
     if domain.saliency == "channel":
         return x[:, domain.saliency_channel : domain.saliency_channel + 1]
@@ -57,7 +62,7 @@ def threshold(domain: Domain) -> float:
     if domain.saliency == "mean":
         return Intensity(domain.limits).threshold(domain.threshold)
     if domain.saliency == "channel":
-        return Intensity((domain.limits[domain.saliency_channel],)).threshold(domain.threshold)
+        return Intensity((domain.plane.limits[domain.saliency_channel],)).threshold(domain.threshold)
     return domain.threshold
 
 
@@ -66,22 +71,25 @@ def grey_threshold(value: float, domain: Domain) -> float:
     if domain.saliency == "mean":
         return Intensity(domain.limits).from_threshold(value)
     if domain.saliency == "channel":
-        return Intensity((domain.limits[domain.saliency_channel],)).from_threshold(value)
+        return Intensity((domain.plane.limits[domain.saliency_channel],)).from_threshold(value)
     return value
 
 
 def soft_mask(x: Tensor, domain: Domain, slope: float) -> Tensor:
-    """T_X = sigmoid(p_X k (s_X - t_X)), [N, 1, H, W] in (0, 1): Li et al. 2019 leave T open; this one has gradients."""
+    """T_X = sigmoid(p_X k (s_X - t_X)), as `content` in (0, 1): Li et al. 2019 leave T open; this one has gradients."""
     return torch.sigmoid(domain.polarity * slope * (content(x, domain) - threshold(domain)))
 
 
 def hard_mask(x: Tensor, domain: Domain) -> Tensor:
-    """The sign of the same map: content or not, bool [N, 1, H, W]."""
+    """The sign of the same map: content or not, bool, as `content`."""
     return domain.polarity * (content(x, domain) - threshold(domain)) > 0
 
 
 def smooth(x: Tensor, sigma: float | Tensor, radius: int | None = None, axes: Literal["yx", "y"] = "yx") -> Tensor:
-    """Gaussian blur of [N, C, H, W] with replicated borders.
+    """Gaussian blur of [N, C, H, W] with replicated borders, in float32 whatever autocast says.
+
+    A blur of bfloat16 numbers would round what it averages; and on some processors torch 2.13 never comes back from one
+    of several channels by a long kernel.
 
     Args:
         x: images.
@@ -89,6 +97,7 @@ def smooth(x: Tensor, sigma: float | Tensor, radius: int | None = None, axes: Li
         radius: at which the kernel is cut, in pixels; none: three sigma.
         axes: along which it is blurred.
     """
+    x = x.float()
     if radius is None:
         radius = max(1, round(3 * float(torch.as_tensor(sigma).max())))
     taps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
@@ -96,7 +105,6 @@ def smooth(x: Tensor, sigma: float | Tensor, radius: int | None = None, axes: Li
     kernel = (kernel / kernel.sum(-1, keepdim=True)).expand(x.shape[1], -1)[:, None]
     across = radius if axes == "yx" else 0
     x = F.pad(x, (across, across, radius, radius), mode="replicate")
-    x = F.conv2d(x, kernel[..., None], groups=x.shape[1])
-    if axes == "y":
-        return x
-    return F.conv2d(x, kernel[..., None, :], groups=x.shape[1])
+    with torch.autocast(x.device.type, enabled=False):
+        x = F.conv2d(x, kernel[..., None], groups=x.shape[1])
+        return x if axes == "y" else F.conv2d(x, kernel[..., None, :], groups=x.shape[1])

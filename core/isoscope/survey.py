@@ -42,13 +42,23 @@ def check_alike(volumes: Sequence[Volume], side: str, planes: Planes = "xy") -> 
             )
 
 
-def _limits(samples: list[NDArray[Any]], recipe: DomainRecipe, side: str) -> tuple[tuple[float, float], ...]:
-    """Data-set percentiles per channel; a constant channel has none."""
-    if recipe.limits is not None:
-        return recipe.limits
+def _limits(
+    samples: list[NDArray[Any]], recipe: DomainRecipe, side: str, planes: int
+) -> tuple[tuple[float, float], ...]:
+    """Data-set percentiles per channel, the same for its planes; a constant channel has none."""
+    channels = len(samples[0]) // planes
+    found = recipe.limits if recipe.limits is not None else _percentiles(samples, recipe, side, planes)
+    if len(found) != channels:
+        raise RecipeError(f"{side}.limits has {len(found)} entries; expected one per channel, {channels}")
+    return tuple(pair for pair in found for _ in range(planes))
+
+
+def _percentiles(
+    samples: list[NDArray[Any]], recipe: DomainRecipe, side: str, planes: int
+) -> tuple[tuple[float, float], ...]:
     out = []
-    for c in range(samples[0].shape[0]):
-        values = np.concatenate([s[c].ravel() for s in samples])
+    for c in range(len(samples[0]) // planes):
+        values = np.concatenate([s[c * planes : (c + 1) * planes].ravel() for s in samples])
         low, high = (float(v) for v in np.percentile(values, recipe.percentiles))
         if high <= low:
             low, high = float(values.min()), float(values.max())
@@ -132,12 +142,11 @@ def survey(
         raise RecipeError(f"output.context={context} got {got} as {side}; expected grey volumes; set it to 0")
     frames = [Frames(v, planes, recipe.grey, context) for v in ready]
     samples = list(sampled(frames, seed=0))
-    limits = _limits(samples, recipe, side)
-    if len(limits) != frames[0].channels:
-        raise RecipeError(f"{side}.limits has {len(limits)} entries; expected one per channel, {frames[0].channels}")
-    if recipe.saliency == "channel" and recipe.saliency_channel >= len(limits):
+    limits = _limits(samples, recipe, side, 2 * context + 1)
+    channels = len(limits) // (2 * context + 1)
+    if recipe.saliency == "channel" and recipe.saliency_channel >= channels:
         raise RecipeError(
-            f"{side}.saliency_channel is {recipe.saliency_channel}; expected one of the {len(limits)} channels, from 0"
+            f"{side}.saliency_channel is {recipe.saliency_channel}; expected one of the {channels} channels, from 0"
         )
     domain = Domain(
         name=side,

@@ -44,11 +44,11 @@ class Ranked(nn.Module):
 
     def meet(self, networks: Mapping[Direction, nn.Module], source: Domain, target: Domain) -> None:  # noqa: ARG002
         """Make room for the channels of the target."""
-        self.wanted = self.wanted.new_zeros(target.channels, _KEPT)
+        self.wanted = self.wanted.new_zeros(target.plane.channels, _KEPT)
 
     def _map(self, a: Tensor, domain: Domain) -> Tensor:
-        """The content map of [N, C, H, W], blurred, high where there is content: [N, 1, H, W]."""
-        found = content(a, domain)
+        """The content map of each plane, blurred, high where there is content: [N x planes, 1, H, W]."""
+        found = content(domain.by_plane(a), domain.plane)
         return domain.polarity * (smooth(found, self.blur) if self.blur else found)
 
     def _remember(self, map_: Tensor, b: Tensor, polarity: int) -> None:
@@ -65,10 +65,10 @@ class Ranked(nn.Module):
         """E|G(a) - table(map(a))|, a scalar."""
         with torch.no_grad():
             map_, sign = self._map(cycle.real_a, cycle.source), cycle.target.polarity
-            self._remember(map_, cycle.real_b, sign)
+            self._remember(map_, cycle.target.by_plane(cycle.real_b), sign)
             rank = torch.searchsorted(self.given.sort().values, map_[:, 0].contiguous()).clamp_max(_KEPT - 1)
             goal = sign * self.wanted.sort(1).values[:, rank].movedim(0, 1)
-        difference = cycle.fake_b - goal
+        difference = cycle.target.by_plane(cycle.fake_b) - goal
         return difference.square().mean() if self.squared else difference.abs().mean()
 
 

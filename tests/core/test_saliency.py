@@ -87,3 +87,22 @@ def test_smoothing_keeps_the_mean_and_any_size(image):
     spot = F.pad(torch.ones(1, 1, 1, 1), (12, 12, 12, 12))
     assert float(smooth(spot, 1.5).sum()) == pytest.approx(1.0, abs=1e-5)
     assert smooth(image, 1.5).std() < image.std() / 2
+
+
+def test_a_blur_is_made_in_float32_whatever_autocast_says(image):
+    plain = smooth(image, 4.0)  # on some processors the same in bfloat16 never ends
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(smooth(image, 4.0), plain)
+        assert smooth(image.bfloat16(), 4.0).dtype == torch.float32
+
+
+def test_neighbouring_planes_have_maps_of_their_own(image):
+    planes = domain("mean", 3).model_copy(update={"context": 1, "limits": ((0.0, 100.0),) * 3})
+    assert torch.equal(content(image, planes), image)
+    assert torch.equal(planes.by_plane(image), image.reshape(6, 1, 16, 20))
+    two = torch.cat([image, image + 1], 1)  # two channels of three planes
+    both = planes.model_copy(update={"channels": 6, "limits": ((0.0, 100.0),) * 3 + ((0.0, 50.0),) * 3})
+    assert torch.allclose(content(two, both), image + 0.5)
+    second = both.model_copy(update={"saliency": "channel", "saliency_channel": 1})
+    assert torch.equal(content(two, second), image + 1)
+    assert threshold(second) == threshold(domain("mean", 1, limits=((0.0, 50.0),)))

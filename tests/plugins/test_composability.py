@@ -40,12 +40,24 @@ FREE = {
     "task": ["coloration", "denoise", "labeling", "segment", "superres"],
     "method": ["c2gan"],
 }
+VOLUMES = {
+    "forward": ["unet3d"],
+    "backward": ["camera", "psf", "refine", "resnet", "unet", "unet3d"],
+    "discriminator": list(kinds.discriminators),
+    "losses": ["absolute", "contrast", "hinge", "least squares"],
+    "tiling": list(kinds.tilings),
+    "task": ["denoise"],
+    "method": ["c2gan", "supervised"],
+    "context": [1],
+}
 REASONS = [
+    r"generator 'unet3d' got 1 planes as input and 1 as output; .*; set output\.context=5, or choose unet",
     r"generator '\w+' (maps|keeps) .*, got \d -> \d; choose another, such as unet",
     r"the forward generator has nothing to learn; set method\.forward=unet or another",
     r"neither generator has anything to learn; set method\.forward=unet or another",
     r"losses\.\w+: got unpaired images; expected pairs, .* choose method supervised",
     r"losses\.\w+: got a method that learns no way back; .* choose method c2gan",
+    r"losses\.patchnce: got \d channels in the source and \d in the target; .* choose method c2gan",
     r"losses\.patchnce: generator \w+ offers no features; choose another, such as resnet",
     r"got losses\.\w+ for method supervised, which has no discriminators; .* use l1 or laplace",
 ]
@@ -104,13 +116,13 @@ def keys(row, component):
     return {
         "method": method, "losses": {name: {} for name in LOSSES[row["losses"]]},
         "training": {"steps": 2, "batch": 1, "patch": 32, "calibration": 2},
-        "inference": {"tiling": {"name": row["tiling"]}, "tile": 32},
+        "inference": {"tiling": {"name": row["tiling"]}, "tile": 32}, "output": {"context": row.get("context", 0)},
     }  # fmt: skip
 
 
 def tried(row, component, folder):
     """What it predicts for a training image, or why it is refused."""
-    a, b = SIDES.get(row["task"], ({}, {}))
+    a, b = ({"planes": 4}, {"planes": 4}) if "context" in row else SIDES.get(row["task"], ({}, {}))
     source = [image(k, **a) for k in range(2)]
     target = [image(k if row["method"] == "supervised" else k + 9, **b) for k in range(2)]
     try:
@@ -151,3 +163,13 @@ def test_every_free_generator_combines_with_every_discriminator(row, component, 
     assert not isinstance(found, str), found
     assert found.shape[-2:] == (48, 48)
     assert np.isfinite(found.astype(np.float64)).all()
+
+
+@pytest.mark.parametrize("row", list(covering(VOLUMES)), ids=lambda row: "-".join(map(str, row.values())))
+def test_a_generator_of_three_dimensions_combines_with_those_of_two(row, component, tmp_path):
+    found = tried(row, component, tmp_path)
+    if isinstance(found, str):
+        assert any(re.fullmatch(reason, found) for reason in REASONS), found
+    else:
+        assert found.shape == (1, 1, 4, 48, 48)
+        assert np.isfinite(found.astype(np.float64)).all()

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from isoscope.fields import Field, Window, measured, use
 from isoscope.frames import Frames
-from isoscope.inference.shards import Shard, padded
-from isoscope.inference.sides import Block
+from isoscope.inference.shards import padded
+from isoscope.inference.sides import Work
 from isoscope.model import Model
 from isoscope.normalisation import layers
 from isoscope.tiling import Grid, Tile, multiple
 
 __all__ = ["Caller", "Item"]
 
-Item = tuple[Shard | Block, Tile]
+Item = tuple[Work, Tile]
 
 _CELLS = 32
 """Most cells per axis on which dense statistics are measured: what they need is bounded, however large the plane."""

@@ -12,7 +12,7 @@ from isoscope.normalisation import layers
 from isoscope.tiling import Grid, multiple
 from isoscope.volume import Box, Layout, Shape
 
-__all__ = ["block_boxes", "block_grid", "block_layout", "plane_grid", "plane_layout"]
+__all__ = ["block_boxes", "block_grid", "block_layout", "plane_grid", "plane_layout", "slab_layout", "slab_planes"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,12 +22,15 @@ _WASTE = 1.45
 _SHARD, _CHUNK = 1024, 512
 _BLOCK, _BLOCK_CHUNK = 128, 64
 """Of volumes that are seen from their sides. A larger block would fill the memory, as it is as deep as it is wide."""
+_SLAB, _SLAB_SIDE = 32, 256
+"""Most planes, and side, of what a volumetric network makes at once."""
 
 
 def plane_grid(model: Model, size: tuple[int, int], tile: int | None) -> Grid:
     """The tile grid; a network that looks at its whole input gets the whole plane unless a tile is asked for."""
     if model.halo is not None:
-        return Grid(size, multiple(tile or _core(model.halo), model.stride), model.halo, model.stride)
+        core = tile or (_core(model.halo) if model.above is None else _SLAB_SIDE)
+        return Grid(size, multiple(core, model.stride), model.halo, model.stride)
     if tile is None or tile >= max(size):
         return Grid(size, multiple(max(size), model.stride), 0, model.stride)
     _log.warning("this network looks at its whole input: tiles of %d px will not agree exactly", tile)
@@ -81,3 +84,14 @@ def block_boxes(shape: Shape, layout: Layout) -> Iterator[Box]:
         t, c, z, y, x = corner
         t1, c1, z1, y1, x1 = (min(a + s, n) for a, s, n in zip(corner, layout.shard, shape, strict=True))
         yield Box((t, c, z, y, x), (t1, c1, z1, y1, x1))
+
+
+def slab_planes(model: Model, tile: int | None) -> int:
+    """How many planes a network makes at once: one, unless it is volumetric."""
+    return 1 if model.above is None else min(tile or _SLAB, _SLAB)
+
+
+def slab_layout(grid: Grid, planes: int, shape: Shape, codec: str) -> Layout:
+    """One tile a shard, as deep as the slab."""
+    chunk = _divisor(grid.core, _BLOCK_CHUNK)
+    return Layout((1, shape[1], planes, grid.core, grid.core), (1, 1, planes, chunk, chunk), codec)

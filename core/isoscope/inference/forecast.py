@@ -19,7 +19,7 @@ _LIBRARIES = 0.6 * 2**30
 """What Python, torch and zarr take before any pixel is read."""
 _IN_HAND = 8
 """Shards that are read, computed or written at a time, copies counted."""
-_PROBE = 256
+_PROBE, _SLAB_PROBE = 256, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,21 @@ def _reads(size: int, limit: int, grid: Grid) -> list[int]:
     return [min(limit, multiple(stop, grid.stride) + grid.halo) - max(0, start - grid.halo) for start, stop in ends]
 
 
-def tried(model: Model) -> Trial:
-    """Run a model on a small square, to know what its pixels cost here."""
-    side = multiple(_PROBE, model.stride)
-    noise = torch.rand(1, model.inputs.channels, side, side)
+def tried(model: Model, thick: int = 1) -> Trial:
+    """Run a model on a small square, to know what its pixels cost here.
+
+    Args:
+        model: what predicts.
+        thick: planes that it makes at once, as `Plan.thick`; a pixel stands for all of them.
+    """
+    side, channels = multiple(_PROBE if thick == 1 else _SLAB_PROBE, model.stride), model.reading(thick)
+    noise = torch.rand(1, channels, side, side)
     times = []
     for _ in range(2):  # the first warms up
         started = time.perf_counter()
         model(noise).cpu()
         times.append(time.perf_counter() - started)
-    return Trial(bytes_per_pixel(model.network, model.inputs.channels), min(times) / side**2)
+    return Trial(bytes_per_pixel(model.network, channels, side), min(times) / side**2)
 
 
 def forecast(plan: Plan, model: Model, trial: Trial) -> Forecast:
@@ -76,12 +81,13 @@ def forecast(plan: Plan, model: Model, trial: Trial) -> Forecast:
     Args:
         plan: from `plan`.
         model: the same model.
-        trial: from `tried(model)`.
+        trial: from `tried(model, plan.thick)`.
     """
     work = sum(executed(grid) * planes for grid, planes in plan.passes())
     if plan.blank:
         work = int(work * (1 - plan.blank.facts["fraction"]))
-    waste = work / sum(planes * math.prod(grid.size) for grid, planes in plan.passes())
+    around = model.reading(plan.thick) / (model.inputs.plane.channels * plan.thick) if model.above else 1
+    waste = around * work / sum(planes * math.prod(grid.size) for grid, planes in plan.passes())
     return Forecast(_memory(plan, model, trial), disk(plan), work * trial.seconds, waste)
 
 
@@ -92,7 +98,7 @@ def _memory(plan: Plan, model: Model, trial: Trial) -> int:
         min(side, plan.header.shape[2]) if plan.sides else 1
     )
     weights = sum(p.numel() * p.element_size() for p in model.network.parameters())
-    in_hand = _IN_HAND * shard * 4 * (model.inputs.channels + model.outputs.channels)
+    in_hand = _IN_HAND * shard * 4 * (model.reading(plan.thick) + model.outputs.plane.channels * plan.thick)
     return int(_LIBRARIES + weights + trial.memory * tile + in_hand)
 
 

@@ -16,7 +16,8 @@ from isoscope.address import Address
 from isoscope.durable import read_json, write_json
 from isoscope.errors import DataError, refusal
 from isoscope.frames import Frames
-from isoscope.inference.planning import FORMAT, Job, Plan, frames_of, plan
+from isoscope.inference.fitting import frames_of
+from isoscope.inference.planning import FORMAT, Job, Plan, plan
 from isoscope.inference.skipping import skipping
 from isoscope.inference.streaming import Tally, computed, stream, write
 from isoscope.model import Model
@@ -146,4 +147,4 @@ def _station(document: str) -> _Station:
         made = skipping(made, model, volume)
     if changed := differences(wanted, json.loads(json.dumps(made.fingerprint()))):
         raise DataError(f"{made.header.name}: the plan no longer holds ({'; '.join(changed[:4])}); plan again")
-    return _Station(made, model, volume, frames_of(model, volume), create(made, resume=True))
+    return _Station(made, model, volume, frames_of(model, volume, made.thick), create(made, resume=True))

@@ -12,20 +12,26 @@ import torch
 
 from isoscope import __version__
 from isoscope.address import Address
-from isoscope.errors import DataError
 from isoscope.frames import Frames
 from isoscope.inference.blank import Blank
-from isoscope.inference.cutting import block_boxes, block_grid, block_layout, plane_grid, plane_layout
+from isoscope.inference.cutting import (
+    block_boxes,
+    block_grid,
+    block_layout,
+    plane_grid,
+    plane_layout,
+    slab_layout,
+    slab_planes,
+)
 from isoscope.inference.describing import header_of, identity_of
+from isoscope.inference.fitting import check_undoable, frames_of
 from isoscope.model import Model
-from isoscope.model.drawing import NoisyFrames
 from isoscope.normalisation import layers
 from isoscope.parameters import Component
-from isoscope.preparation.prepared import upright
 from isoscope.tiling import Grid, Region, cores, regions
-from isoscope.volume import Box, Header, Layout, Volume
+from isoscope.volume import Box, Header, Layout, Shape, Volume
 
-__all__ = ["FORMAT", "Job", "Plan", "frames_of", "plan"]
+__all__ = ["FORMAT", "Job", "Plan", "plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +66,7 @@ class Plan:
         store: parameters of the store that writes it, if any.
         blank: the tiles that are not computed, from `skipping`.
         sides: whether a job is a block of a volume, seen as XZ and as YZ planes.
+        thick: planes of a job, which a volumetric network makes at once.
     """
 
     header: Header
@@ -74,6 +81,7 @@ class Plan:
     store: dict[str, Any] | None = None
     blank: Blank | None = None
     sides: bool = False
+    thick: int = 1
 
     def tiles(self, job: Job) -> int:
         """How many of the grid's tiles a job covers."""
@@ -89,38 +97,9 @@ class Plan:
     def fingerprint(self) -> dict[str, Any]:
         """All that decides the output's bytes, ready for JSON; its hash stands in every shard's marker."""
         grid = {"core": self.grid.core, "halo": self.grid.halo, "stride": self.grid.stride}
+        if self.thick > 1:
+            grid["planes"] = self.thick
         return {"format": FORMAT, **self.decides, "grid": grid, "tiling": self.tiling.model_dump(mode="json")}
-
-
-def frames_of(model: Model, volume: Volume) -> Frames:
-    """The volume's frames as the model reads them, prepared alike; refused where the channels differ."""
-    planes = model.recipe.output.planes if model.direction == "a2b" else "xy"
-    ready, grey = upright([volume], model.reads.prepare)[0], model.reads.grey
-    context = model.inputs.context
-    frames = (
-        NoisyFrames(ready, planes, grey, model.draw, context) if model.draw else Frames(ready, planes, grey, context)
-    )
-    if frames.channels != model.inputs.channels:
-        per = "planes x channels" if planes == "stack" else "channels"
-        raise DataError(
-            f"{frames.name} has {frames.channels} {per}; the model reads {model.inputs.channels}; "
-            f"give images like those it was trained on"
-        )
-    return frames
-
-
-def _check_undoable(model: Model) -> None:
-    """Refuse the way back of a preparation that has none."""
-    if model.writes.prepare.background:
-        raise DataError(
-            f"the model's {model.outputs.name} had its background subtracted, which cannot be undone in outputs; "
-            f"expected the other --direction; train without {model.outputs.name}.prepare.background to go this way"
-        )
-    if model.reads.prepare.stain:
-        raise DataError(
-            f"the model's {model.inputs.name} had its stain unified for training, which single images cannot have; "
-            f"expected the other --direction; train without {model.inputs.name}.prepare.stain to go this way"
-        )
 
 
 def _warn(model: Model, grid: Grid) -> None:
@@ -147,20 +126,29 @@ def plan(
         source: where the volume lies; with it and `output`, any process can run the plan's jobs.
         output: where the prediction will be written.
     """
-    _check_undoable(model)
-    frames = frames_of(model, volume)
+    check_undoable(model)
     recipe = model.recipe.inference
     sides = model.reads.prepare.sides
     side = tile or recipe.tile
+    thick = slab_planes(model, side)
+    frames = frames_of(model, volume, thick)
     grid = block_grid(model, frames.volume.header.shape, side) if sides else plane_grid(model, frames.size, side)
     _warn(model, grid)
     given = identity_of(volume.header, source)
     header = header_of(model, frames.volume.header, frames, given)
     codec = model.recipe.output.codec
-    layout = block_layout(grid, header.shape, codec) if sides else plane_layout(grid, header.shape[1], codec)
+    layout = _layout(grid, header.shape, codec, sides, thick)
     chosen = recipe.tiling if tiling in (None, recipe.tiling.name) else Component(name=str(tiling))
     jobs = tuple(_blocks(header, layout)) if sides else tuple(_jobs(frames, header, grid, layout))
-    return Plan(header, layout, grid, chosen, jobs, _decides(model, given), model.home, source, output, sides=sides)
+    return Plan(
+        header, layout, grid, chosen, jobs, _decides(model, given), model.home, source, output, sides=sides, thick=thick
+    )
+
+
+def _layout(grid: Grid, shape: Shape, codec: str, sides: bool, thick: int) -> Layout:
+    if sides:
+        return block_layout(grid, shape, codec)
+    return plane_layout(grid, shape[1], codec) if thick == 1 else slab_layout(grid, thick, shape, codec)
 
 
 def _decides(model: Model, given: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +167,8 @@ def _jobs(frames: Frames, header: Header, grid: Grid, layout: Layout) -> Iterato
     channels, number = header.shape[1], 0
     for index, (t, z) in enumerate(frames.places):
         for ys, xs in regions(grid.size, layout.shard[-1]):
-            box = Box((t, 0, z, ys.start, xs.start), (t + 1, channels, z + 1, ys.stop, xs.stop))
+            last = min(z + frames.thick, header.shape[2])
+            box = Box((t, 0, z, ys.start, xs.start), (t + 1, channels, last, ys.stop, xs.stop))
             yield Job(number, index, (ys, xs), box)
             number += 1
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from isoscope import kinds
 from isoscope.frames import Frames
 from isoscope.inference.planning import Job, Plan
-from isoscope.inference.shards import clipped, finished, padded
+from isoscope.inference.shards import Shard, clipped, finished, padded, read
 from isoscope.model import Model
 from isoscope.parameters import build
 from isoscope.patches.blocks import Window
@@ -21,7 +21,7 @@ from isoscope.preparation.turning import FRONT, SIDE, View, turned, turned_shape
 from isoscope.tiling import Tile
 from isoscope.volume import Box, Shape
 
-__all__ = ["Block", "SideTile", "read_block"]
+__all__ = ["Block", "SideTile", "Work", "opened", "read_block"]
 
 _VIEWS = (FRONT, SIDE)
 
@@ -91,6 +91,15 @@ class Block:
             DataError: if the network made anything but numbers.
         """
         return finished(self.out, model, name)
+
+
+Work = Shard | Block
+"""A job on its way, of planes or of a block."""
+
+
+def opened(plan: Plan, frames: Frames, job: Job) -> Work:
+    """Read all that a job needs."""
+    return read_block(plan, frames, job) if plan.sides else read(plan, frames, job)
 
 
 def read_block(plan: Plan, frames: Frames, job: Job) -> Block:

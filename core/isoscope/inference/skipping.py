@@ -17,7 +17,8 @@ from isoscope import kinds, overviews
 from isoscope.errors import DataError
 from isoscope.frames import Frames
 from isoscope.inference.blank import Blank, Key, key_of
-from isoscope.inference.planning import Plan, frames_of
+from isoscope.inference.fitting import frames_of
+from isoscope.inference.planning import Plan
 from isoscope.model import Model
 from isoscope.normalisation import layers
 from isoscope.parameters import build

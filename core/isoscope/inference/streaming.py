@@ -17,10 +17,10 @@ from isoscope.errors import Interrupted, refusal
 from isoscope.frames import Frames
 from isoscope.inference.batching import Batch
 from isoscope.inference.calling import Caller, Item
+from isoscope.inference.fitting import frames_of
 from isoscope.inference.landing import landed
-from isoscope.inference.planning import Job, Plan, frames_of
-from isoscope.inference.shards import Shard, read
-from isoscope.inference.sides import Block, read_block
+from isoscope.inference.planning import Job, Plan
+from isoscope.inference.sides import Work, opened
 from isoscope.intensity import encode
 from isoscope.model import Model
 from isoscope.volume import Sink, Volume
@@ -49,21 +49,20 @@ class Tally:
 
 
 def computed(plan: Plan, job: Job, model: Model, frames: Frames) -> NDArray[Any]:
-    """The grey values of one shard, float32 [C, h, w], not yet rounded. Reads only the plan and the input."""
-    shard, caller = _read(plan, frames, job), Caller(model, frames, plan.grid)
+    """The grey values of one shard, float32 [C x planes, h, w], not yet rounded. Reads only the plan and the input."""
+    shard, caller = opened(plan, frames, job), Caller(model, frames, plan.grid)
     for tile in shard.tiles:
         shard.place(tile, caller([(shard, tile)])[0].cpu().numpy())
     return shard.values(model, frames.name)
 
 
-def _read(plan: Plan, frames: Frames, job: Job) -> Shard | Block:
-    return read_block(plan, frames, job) if plan.sides else read(plan, frames, job)
-
-
 def write(plan: Plan, sink: Sink, job: Job, values: NDArray[Any]) -> tuple[int, int]:
     """Store one shard's grey values in the output's type; how many there are, and how many were clipped."""
-    encoded, clipped = encode(values, plan.header.dtype)
-    sink.write(job.box, encoded.reshape(job.box.shape))
+    _, channels, planes, height, width = job.box.shape
+    # the last slab of a volume goes on behind its end
+    kept = values.reshape(channels, -1, height, width)[:, :planes]
+    encoded, clipped = encode(kept, plan.header.dtype)
+    sink.write(job.box, encoded[None])
     return encoded.size, clipped
 
 
@@ -83,7 +82,7 @@ def stream(
         stop: asked after each shard; true raises Interrupted.
         batch: tiles that go through the network at once; none: measured. It never changes the picture.
     """
-    flow = _Flow(plan, model, frames_of(model, volume), sink, progress, stop, batch)
+    flow = _Flow(plan, model, frames_of(model, volume, plan.thick), sink, progress, stop, batch)
     try:
         flow.run()
         _check_input(plan)
@@ -129,11 +128,11 @@ class _Flow:
                     self._hand_over(shard, writers)
             self._settle(0)
 
-    def _open(self, job: Job) -> Shard | Block | Job:
+    def _open(self, job: Job) -> Work | Job:
         """What is read for a job, or only the job if its shard is there; in a reader's thread."""
-        return job if self.sink.written(job.box) else _read(self.plan, self.frames, job)
+        return job if self.sink.written(job.box) else opened(self.plan, self.frames, job)
 
-    def _hand_over(self, shard: Shard | Block, writers: ThreadPoolExecutor) -> None:
+    def _hand_over(self, shard: Work, writers: ThreadPoolExecutor) -> None:
         """Let a finished shard be written."""
         self._settle(_AHEAD)
         self.pending.append(writers.submit(self._finish, shard))
@@ -159,7 +158,7 @@ class _Flow:
         if group:
             yield group
 
-    def _missing(self, opened: Iterable[Shard | Block | Job]) -> Iterator[Shard | Block]:
+    def _missing(self, opened: Iterable[Work | Job]) -> Iterator[Work]:
         for shard in opened:
             if not isinstance(shard, Job):
                 yield shard
@@ -171,7 +170,7 @@ class _Flow:
         for group in groups:
             yield from zip(group, self.batch(group), strict=True)
 
-    def _finish(self, shard: Shard | Block) -> tuple[int, int]:
+    def _finish(self, shard: Work) -> tuple[int, int]:
         """Write a shard; in a writer's thread."""
         return write(self.plan, self.sink, shard.job, shard.values(self.model, self.frames.name))
 
@@ -182,7 +181,7 @@ class _Flow:
             self.tally.pixels += pixels
             self.tally.clipped += clipped
 
-    def _say(self, shard: Shard | Block) -> None:
+    def _say(self, shard: Work) -> None:
         if self.progress and not shard.done:
             self.progress(self.tiles + self.plan.tiles(shard.job) * shard.made // len(shard.tiles), self.total)
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from isoscope import kinds
-from isoscope.dependency import halo
+from isoscope.dependency import depth_halo, halo
 from isoscope.domain import Domain
 from isoscope.durable import read_json, sha256
 from isoscope.errors import DataError
@@ -132,8 +132,9 @@ def _loaded(
     stride = int(network.stride)  # type: ignore[arg-type]
     reach = halo(network.eval(), inputs.channels, stride)
     how = chosen(recipe, normalisation, precision)
+    above = depth_halo(network, inputs.plane.channels) if getattr(network, "volumetric", False) else None
     network = ready(network.requires_grad_(False), inputs.channels, how, device)
     return Model(
         recipe, direction, inputs, outputs, network, stride, reach, weights[direction]["sha256"], home.resolve(),
-        how.normalisation, how.precision,
+        how.normalisation, how.precision, above=above,
     )  # fmt: skip

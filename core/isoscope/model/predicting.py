@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from isoscope.device import exact, layout
+from isoscope.device import arranged, exact, layout
 from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.folding import folded
@@ -42,6 +42,8 @@ class Model:
         normalisation: which statistics its normalisations use.
         precision: what its network computes in.
         draw: the noise that it is given with every image, if any.
+        above: planes above and below a plane that its output depends on, where the network takes any number of planes;
+            None for others, which see each plane with the context that they were trained with.
     """
 
     recipe: Recipe
@@ -56,6 +58,7 @@ class Model:
     normalisation: Normalisation = "frozen"
     precision: Literal["float32", "bfloat16"] = "float32"
     draw: Draw | None = None
+    above: int | None = None
 
     def drawing(self, seed: int, number: int = 0) -> Model:
         """The same model with noise: where one image has many answers, one of them, the same at every call.
@@ -83,7 +86,11 @@ class Model:
     @property
     def channels(self) -> int:
         """That it writes."""
-        return self.outputs.channels // (2 * self.outputs.context + 1)
+        return self.outputs.plane.channels
+
+    def reading(self, planes: int = 1) -> int:
+        """Channels that its network reads to make so many planes."""
+        return self.inputs.channels if self.above is None else self.inputs.plane.channels * (planes + 2 * self.above)
 
     @property
     def description(self) -> str:
@@ -105,25 +112,29 @@ class Model:
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """Prepared grey values [N, C_in, H, W] -> grey values [N, C_out, H, W], float32, on the model's device.
 
-        As with torch's own layers N may be left out. H and W are multiples of the stride.
+        As with torch's own layers N may be left out. H and W are multiples of the stride. A volumetric network takes
+        any number of planes as channels, `above` more at each end than come out.
         """
         batch = values if values.ndim == 4 else values[None]
         with exact(self.device):
             y = self.network(self.normalised(batch))
-        made = self._written(Intensity(self.outputs.limits).grey_values(y.float()))
+        made = self._written(y.float())
         return made if values.ndim == 4 else made[0]
 
-    def _written(self, values: torch.Tensor) -> torch.Tensor:
-        """Of a plane with its neighbours only the plane itself: [N, C, H, W]."""
-        if not (context := self.outputs.context):
-            return values
-        return values.reshape(len(values), -1, 2 * context + 1, *values.shape[2:])[:, :, context]
+    def _written(self, y: torch.Tensor) -> torch.Tensor:
+        """Grey values of the planes that are not context: [N, C x planes, H, W]."""
+        planes = y.reshape(len(y), self.channels, -1, *y.shape[2:])
+        around = self.outputs.context if self.above is None else self.above
+        kept = planes[:, :, around : planes.shape[2] - around]
+        return Intensity(self.outputs.plane.limits, kept.shape[2]).grey_values(kept.flatten(1, 2))
 
     def normalised(self, values: torch.Tensor) -> torch.Tensor:
         """Prepared grey values [N, C_in, H, W] as its network reads them; channels beyond, which are noise, stay."""
-        device, channels = self.device, self.inputs.channels
+        device = self.device
+        channels = self.inputs.channels if self.above is None else values.shape[1]
         values = values.to(device, torch.float32, non_blocking=True)
-        x = Intensity(self.inputs.limits).normalise(values[:, :channels])
+        plane = self.inputs.plane
+        x = Intensity(plane.limits, channels // plane.channels).normalise(values[:, :channels])
         if values.shape[1] > channels:
             x = torch.cat([x, values[:, channels:]], 1)
         return x.to(_TYPES[self.precision]).contiguous(memory_format=layout(device))
@@ -148,4 +159,4 @@ def ready(network: nn.Module, channels: int, how: Inference, device: torch.devic
     else:
         for layer in layers(network):
             layer.mode = "instance"
-    return network.to(device, _TYPES[how.precision]).to(memory_format=layout(device))  # type: ignore[call-overload,no-any-return]
+    return arranged(network.to(device, _TYPES[how.precision]), layout(device))

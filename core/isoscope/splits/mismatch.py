@@ -153,7 +153,7 @@ def _mask(values: NDArray[np.float32], domain: Domain) -> NDArray[np.bool_]:
     """Content or not, smoothed as for the survey's fraction of content."""
     x = Intensity(domain.limits).normalise(torch.from_numpy(values))[None]
     signed = (domain.polarity or 1) * (smooth(content(x, domain), _SIGMA) - threshold(domain))
-    mask: NDArray[np.bool_] = signed[0, 0].numpy() > 0
+    mask: NDArray[np.bool_] = signed[0, domain.context].numpy() > 0  # of the plane itself
     return mask
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Sketch",
     "accepted",
     "example_domain",
+    "for_generators",
     "for_tasks",
     "pairs",
     "require",
@@ -60,6 +61,14 @@ def pairs(source: Domain | None, target: Domain | None) -> list[tuple[Domain, Do
     if source is None and target is None:
         return [(example_domain(a), example_domain(b)) for a, b in PAIRS]
     return [(source or example_domain(), target or example_domain())]
+
+
+def for_generators(source: Domain | None, target: Domain | None) -> list[tuple[Domain, Domain]]:
+    """The pair that was asked for, or the usual ones and planes of a volume with a neighbour on each side."""
+    if source is not None or target is not None:
+        return pairs(source, target)
+    planes = example_domain(3, rgb=False, depth=24, context=1)
+    return [*pairs(None, None), (planes, planes)]
 
 
 def for_tasks() -> list[tuple[Domain, Domain]]:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from isoscope.dependency import halo
+from isoscope.dependency import depth_halo, halo
 from isoscope.domain import Domain
 from isoscope.normalisation import calibrate
 from isoscope.quantity import Quantity, described
-from isoscope.testing.examples import accepted, pairs, require, seed, silent, whole_number
+from isoscope.testing.examples import accepted, for_generators, require, seed, silent, whole_number
 from isoscope.tiling import padded_size
 
 __all__ = ["check_generator"]
@@ -44,6 +44,21 @@ def _check_shapes(network: nn.Module, inputs: Domain, outputs: Domain, stride: i
         want = (2, outputs.channels, height, width)
         require(tuple(y.shape) == want, f"generator returned shape {tuple(y.shape)}; expected {want}")
         require(bool(y.isfinite().all()), f"generator returned NaN or infinity for {height} x {width} px")
+
+
+@torch.no_grad()
+def _check_planes(network: nn.Module, inputs: Domain, outputs: Domain) -> None:
+    """Protects volumes: a volumetric network is given blocks of more planes than it was trained with."""
+    side = padded_size(32, whole_number(network, "stride"))
+    for planes in (inputs.planes + 1, inputs.planes + 4):
+        y = _output(network, torch.rand(1, inputs.plane.channels * planes, side, side))
+        want = (1, outputs.plane.channels * planes, side, side)
+        got = f"volumetric generator returned shape {tuple(y.shape)} for {planes} planes"
+        require(tuple(y.shape) == want, f"{got}; expected {want}")
+    maps = sum(int(getattr(network, name, 0)) for name in ("pixel_noise", "image_noise"))
+    require(not maps, "generator is volumetric and takes noise maps; expected one of both")
+    reach = depth_halo(network, inputs.plane.channels)
+    require(reach is not None, "volumetric generator looks at all planes; declare volumetric = False, or bound it")
 
 
 def _check_gradients(network: nn.Module, inputs: Domain, stride: int) -> None:
@@ -143,14 +158,16 @@ def check_generator(factory: Factory, *, inputs: Domain | None = None, outputs: 
 
     Args:
         factory: `(inputs, outputs, /, *, ...) -> nn.Module`.
-        inputs: a domain it reads; none: it is tried with 1 -> 1, 1 -> 3, 3 -> 1 and 13 -> 3 channels and must accept
-            one of these pairs.
+        inputs: a domain it reads; none: it is tried with 1 -> 1, 1 -> 3, 3 -> 1 and 13 -> 3 channels and with a plane
+            between two neighbours, and must accept one of these pairs.
         outputs: a domain it then writes.
     """
     seed(0)
-    made = accepted(factory, pairs(inputs, outputs), "generator")
+    made = accepted(factory, for_generators(inputs, outputs), "generator")
     for a, b, network in made:
         _check_shapes(network, a, b, whole_number(network, "stride"))
+        if getattr(network, "volumetric", False):
+            _check_planes(network.eval(), a, b)
     a, b, network = made[0]
     stride = whole_number(network, "stride")
     _check_gradients(network, a, stride)

@@ -66,7 +66,7 @@ def agreement(real: Tensor, made: Tensor, inputs: Domain, outputs: Domain) -> Ag
 
 
 def _evidence(x: Tensor, domain: Domain) -> Tensor:
-    """p_X (s_X' - t_X): positive where there is content, [N, 1, H, W] on the CPU."""
+    """p_X (s_X' - t_X): positive where there is content, a map for each plane, on the CPU."""
     return domain.polarity * (smooth(content(x.detach().cpu(), domain), _SIGMA) - threshold(domain))
 
 
