@@ -12,7 +12,7 @@ from isoscope.parameters import Component, Kind, schema
 from isoscope.recipe import Recipe
 from isoscope.registry import Plugin, Registry, to_get
 
-__all__ = ["check_installed", "check_proposed", "check_unchanged", "plugins_used"]
+__all__ = ["changed", "check_installed", "check_proposed", "check_unchanged", "plugins_used"]
 
 
 def _nested(registry: Registry[Any], component: Component) -> list[tuple[Registry[Any], str]]:
@@ -61,6 +61,12 @@ def check_installed(used: Sequence[Mapping[str, str]], whose: str) -> None:
             raise PluginError(f"{whose} needs {plugin['kind']} plug-in {plugin['name']!r}, not installed; {remedy}")
 
 
+def changed(used: Sequence[Mapping[str, str]]) -> list[tuple[Plugin, Mapping[str, str]]]:
+    """The plug-ins whose versions are not what they were: as they are now, and as `plugins_used` gave them."""
+    now = [(kinds.REGISTRIES[before["kind"]].describe(before["name"]), before) for before in used]
+    return [(plugin, before) for plugin, before in now if plugin.version != before["version"]]
+
+
 def check_unchanged(used: Sequence[Mapping[str, str]], whose: str) -> None:
     """Refuse to go on where plug-ins are not what they were: only models are migrated, no optimisers or histories.
 
@@ -72,13 +78,12 @@ def check_unchanged(used: Sequence[Mapping[str, str]], whose: str) -> None:
         PluginError: naming both versions, and what to do.
     """
     check_installed(used, whose)
-    for plugin in used:
-        now, before = kinds.REGISTRIES[plugin["kind"]].describe(plugin["name"]), plugin["version"]
-        if now.version != before:
-            raise PluginError(
-                f"{whose} began with version {before} of {now.kind} plug-in {now.name!r}, got {now.source}; expected "
-                f"the same; {to_get(plugin['distribution'], before)}, or start another run, --from this one"
-            )
+    for now, before in changed(used):
+        raise PluginError(
+            f"{whose} began with version {before['version']} of {now.kind} plug-in {now.name!r}, got {now.source}; "
+            f"expected the same; {to_get(before['distribution'], before['version'])}, or start another run, --from this "
+            f"one"
+        )
 
 
 def check_proposed(task: str, proposed: Recipe, whole: Recipe) -> None:

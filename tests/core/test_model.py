@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from isoscope import model, training
+from isoscope import __version__, model, training
 from isoscope.durable import sha256
 from isoscope.errors import DataError, PluginError
 
@@ -114,6 +114,21 @@ def test_weights_of_another_shape_are_refused(run, facts):
     save_file({k: torch.zeros(3, *v.shape) for k, v in load_file(path).items()}, path)
     facts(lambda f: f["weights"]["a2b"].update(sha256=sha256(path)))
     assert "cannot be loaded" in refusal(run)
+
+
+def test_weights_that_another_version_of_a_plugin_cannot_hold_name_both(run, facts):
+    path = weights(run)
+    save_file({k: torch.zeros(3, *v.shape) for k, v in load_file(path).items()}, path)
+    facts(lambda f: f["weights"]["a2b"].update(sha256=sha256(path)))
+    before = {"kind": "generators", "name": "unet", "distribution": "isoscope", "version": "0.0.1"}
+    facts(lambda f: f.update(plugins=[before if p["name"] == "unet" else p for p in f["plugins"]]))
+    with pytest.raises(PluginError) as caught:
+        model.load(run)
+    said = str(caught.value)
+    now = f"generators plug-in 'unet' of isoscope {__version__}"
+    assert said.startswith(f"{path} does not fit the network that {now} builds (RuntimeError")
+    assert said.endswith("pip install isoscope==0.0.1, or from where you got it), or train again")
+    assert "\n" not in said
 
 
 def test_a_pickle_by_another_name_is_refused_and_runs_nothing(run, facts, tmp_path):

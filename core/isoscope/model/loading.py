@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,14 +14,16 @@ from isoscope import kinds
 from isoscope.dependency import depth_halo, halo
 from isoscope.domain import Domain
 from isoscope.durable import read_json, sha256
-from isoscope.errors import DataError
+from isoscope.errors import DataError, PluginError
 from isoscope.kinds import Direction
 from isoscope.migrating import migrated
 from isoscope.model.predicting import Model, chosen, ready
 from isoscope.normalisation import layers
+from isoscope.importing import one_line
 from isoscope.parameters import build
-from isoscope.provenance import check_installed
+from isoscope.provenance import changed, check_installed
 from isoscope.recipe import Normalisation, Recipe, parse
+from isoscope.registry import to_get
 from isoscope.terms import Terms
 
 __all__ = ["as_trained", "load"]
@@ -52,7 +54,7 @@ def _network(recipe: Recipe, source: Domain, target: Domain, direction: Directio
     return method.generator(direction)
 
 
-def _weights(home: Path, entry: Mapping[str, str], network: nn.Module) -> None:
+def _weights(home: Path, entry: Mapping[str, str], network: nn.Module, used: Sequence[Mapping[str, str]]) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -62,11 +64,23 @@ def _weights(home: Path, entry: Mapping[str, str], network: nn.Module) -> None:
             raise DataError(f"{path} is not the file the model was saved with (sha256 differs); restore or retrain it")
         network.load_state_dict(load_file(path))
     except (OSError, RuntimeError, SafetensorError) as error:
+        _refuse_other_networks(path, error, used)
         raise DataError(f"{path} cannot be loaded ({str(error).splitlines()[0]}); restore or retrain it") from error
 
 
-def _described(home: Path) -> tuple[Recipe, Domain, Domain, dict[str, dict[str, str]]]:
-    """What model.json says: recipe, both domains, and the weights of each direction."""
+def _refuse_other_networks(path: Path, error: Exception, used: Sequence[Mapping[str, str]]) -> None:
+    """Where weights do not fit and what builds networks has another version, name both."""
+    if isinstance(error, RuntimeError):
+        for now, before in changed([p for p in used if p["kind"] in ("generators", "methods")]):
+            raise PluginError(
+                f"{path} does not fit the network that {now.label} builds ({one_line(error)}); expected version "
+                f"{before['version']}, with which it was trained; {to_get(before['distribution'], before['version'])}, or "
+                f"train again"
+            ) from error
+
+
+def _described(home: Path) -> tuple[Recipe, Domain, Domain, dict[str, dict[str, str]], list[dict[str, str]]]:
+    """What model.json says: recipe, both domains, the weights of each direction, and the plug-ins."""
     try:
         facts = read_json(home / "model.json")
         if facts["format"] != 1:
@@ -79,7 +93,7 @@ def _described(home: Path) -> tuple[Recipe, Domain, Domain, dict[str, dict[str, 
     except (AttributeError, ValueError, KeyError, TypeError) as error:
         cause = str(error).splitlines()[0]
         raise DataError(f"{home / 'model.json'} is damaged ({cause}); restore or retrain it") from error
-    return recipe, source, target, weights
+    return recipe, source, target, weights, facts["plugins"]
 
 
 def load(
@@ -123,11 +137,11 @@ def _loaded(
     if direction not in get_args(Direction):
         raise DataError(f"got direction {direction!r}; expected a2b or b2a")
     home = _home(Path(path))
-    recipe, source, target, weights = _described(home)
+    recipe, source, target, weights, used = _described(home)
     network = _network(recipe, source, target, direction)
     if direction not in weights:
         raise DataError(f"{home / 'model.json'} is damaged (no weights for {direction}); restore or retrain it")
-    _weights(home, weights[direction], network)
+    _weights(home, weights[direction], network, used)
     inputs, outputs = (source, target) if direction == "a2b" else (target, source)
     stride = int(network.stride)  # type: ignore[arg-type]
     reach = halo(network.eval(), inputs.channels, stride)
