@@ -79,10 +79,10 @@ def check_unchanged(used: Sequence[Mapping[str, str]], whose: str) -> None:
     """
     check_installed(used, whose)
     for now, before in changed(used):
+        get = to_get(before["distribution"], before["version"])
         raise PluginError(
             f"{whose} began with version {before['version']} of {now.kind} plug-in {now.name!r}, got {now.source}; "
-            f"expected the same; {to_get(before['distribution'], before['version'])}, or start another run, --from this "
-            f"one"
+            f"expected the same; {get}, or start another run, --from this one"
         )
 
 

@@ -15,11 +15,11 @@ from isoscope.dependency import depth_halo, halo
 from isoscope.domain import Domain
 from isoscope.durable import read_json, sha256
 from isoscope.errors import DataError, PluginError
+from isoscope.importing import one_line
 from isoscope.kinds import Direction
 from isoscope.migrating import migrated
 from isoscope.model.predicting import Model, chosen, ready
 from isoscope.normalisation import layers
-from isoscope.importing import one_line
 from isoscope.parameters import build
 from isoscope.provenance import changed, check_installed
 from isoscope.recipe import Normalisation, Recipe, parse
@@ -72,10 +72,10 @@ def _refuse_other_networks(path: Path, error: Exception, used: Sequence[Mapping[
     """Where weights do not fit and what builds networks has another version, name both."""
     if isinstance(error, RuntimeError):
         for now, before in changed([p for p in used if p["kind"] in ("generators", "methods")]):
+            get = to_get(before["distribution"], before["version"])
             raise PluginError(
                 f"{path} does not fit the network that {now.label} builds ({one_line(error)}); expected version "
-                f"{before['version']}, with which it was trained; {to_get(before['distribution'], before['version'])}, or "
-                f"train again"
+                f"{before['version']}, with which it was trained; {get}, or train again"
             ) from error
 
 
