@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONTENTS", "splat"]
+__all__ = ["CONTENTS", "numbered_nuclei", "splat"]
 
 Floats = NDArray[np.float64]
 Shape = tuple[int, ...]
@@ -88,9 +88,18 @@ def _granules(rng: np.random.Generator, shape: Shape, density: float) -> Floats:
 
 
 def _nuclei(rng: np.random.Generator, shape: Shape, density: float) -> Floats:
-    """Ellipsoids whose radius a smooth field deforms, textured; the brighter wins where two meet."""
+    return numbered_nuclei(rng, shape, density)[0]
+
+
+def numbered_nuclei(rng: np.random.Generator, shape: Shape, density: float) -> tuple[Floats, NDArray[np.uint16]]:
+    """Ellipsoids whose radius a smooth field deforms, textured; the brighter wins where two meet.
+
+    Returns:
+        Brightness, and which nucleus each voxel belongs to, from 1; 0 for none.
+    """
     bulges, texture, image = _field(rng, shape, 6), _field(rng, shape, 2), np.zeros(shape)
-    for centre in _places(rng, shape, _NUCLEI * density):
+    owners = np.zeros(shape, np.uint16)
+    for number, centre in enumerate(_places(rng, shape, _NUCLEI * density), 1):
         radii, turn = rng.uniform(9, 16, 3), rng.uniform(0, np.pi)
         light = rng.uniform(0.6, 1.2)
         begin = np.maximum(0, np.floor(centre - 24).astype(int))
@@ -101,8 +110,10 @@ def _nuclei(rng: np.random.Generator, shape: Shape, density: float) -> Floats:
         along, across = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
         out = np.sqrt((z / radii[0]) ** 2 + (across / radii[1]) ** 2 + (along / radii[2]) ** 2) - 1
         inside = 1 / (1 + np.exp(np.clip((out + 0.1 * bulges[window]) * 20, -50, 50)))
-        image[window] = np.maximum(image[window], light * inside * np.clip(1 + 0.2 * texture[window], 0.2, None))
-    return image
+        seen = light * inside * np.clip(1 + 0.2 * texture[window], 0.2, None)
+        owners[window][(seen > image[window]) & (inside > 0.5)] = number
+        image[window] = np.maximum(image[window], seen)
+    return image, owners
 
 
 def _tissue(rng: np.random.Generator, shape: Shape, density: float) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from isoscope_simulate.settings import MARGIN, Settings
 
-__all__ = ["airy", "blurred", "recorded"]
+__all__ = ["airy", "blurred", "recorded", "transmitted"]
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +43,21 @@ def blurred(image: Floats, settings: Settings) -> Floats:
     return gaussian_filter(image, sigmas, mode="constant")  # type: ignore[no-any-return]
 
 
+def transmitted(image: Floats, settings: Settings) -> Floats:
+    """Light [foci, Y, X] behind a weak phase object [1, Y, X], 1 where there is nothing.
+
+    Intensity 1 + 2 sin(pi wavelength z k^2) phase in Fourier space (Guigay 1977), for defocus z and spatial frequency k
+    up to that of the aperture, beyond which nothing passes. The object in focus is invisible, as phase contrast without
+    a phase plate is.
+    """
+    z = (np.arange(settings.foci) - (settings.foci - 1) / 2) * settings.focus_step
+    ky, kx = (np.fft.fftfreq(n, settings.pixel_size) for n in image.shape[1:])
+    square = ky[:, None] ** 2 + kx[None, :] ** 2
+    passed = square <= (settings.na / settings.wavelength) ** 2
+    transfer = 2 * np.sin(np.pi * settings.wavelength * z[:, None, None] * square) * passed
+    return 1 + np.fft.ifft2(transfer * np.fft.fft2(settings.phase * image)).real
+
+
 def recorded(image: Floats, settings: Settings, rng: np.random.Generator) -> NDArray[Any]:
     """Brightness as a camera records it: uint16 of variance gain * (mean - offset) + read_noise**2.
 
@@ -50,6 +65,6 @@ def recorded(image: Floats, settings: Settings, rng: np.random.Generator) -> NDA
     """
     if not settings.photons:
         return image.astype(np.float32)
-    counts = rng.poisson(settings.photons * image)
+    counts = rng.poisson(settings.photons * np.maximum(image, 0))
     grey = settings.offset + settings.gain * counts + rng.normal(0, settings.read_noise, image.shape)
     return np.clip(np.rint(grey), 0, 65535).astype(np.uint16)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from isoscope.errors import refusal
 from isoscope.reading import ReadOptions, choose
 from isoscope.volume import Box, Header, Volume
-from isoscope_simulate.content import CONTENTS
-from isoscope_simulate.optics import blurred, recorded
+from isoscope_simulate.content import CONTENTS, numbered_nuclei
+from isoscope_simulate.optics import blurred, recorded, transmitted
 from isoscope_simulate.settings import AXIAL_MARGIN, MARGIN, Settings, parse
 
 __all__ = ["Field", "open_volumes"]
@@ -35,12 +35,11 @@ class Field:
         """Its name says content, seed and number: fields of one name show the same, whatever the optics."""
         s = self.settings
         number = f"{self.number:0{len(str(s.count - 1))}}"
-        size = (s.pixel_size * s.step, s.pixel_size, s.pixel_size)
-        dtype = np.dtype("u2" if s.photons else "f4")
+        dtype = np.dtype("u2" if s.photons or s.labels else "f4")
         facts = {"simulated": {**s.model_dump(), "field": self.number}}
         return Header(
             f"{s.content}-s{s.seed}-{number}", (1, 1, s.planes, s.size, s.size), dtype,
-            "ZYX" if s.planes > 1 else "YX", size, channels=(s.content,), attributes=facts,
+            "ZYX" if s.planes > 1 else "YX", s.voxel, channels=(s.content,), attributes=facts,
         )  # fmt: skip
 
     def read(self, box: Box, /) -> NDArray[Any]:
@@ -57,9 +56,13 @@ class Field:
 def _simulated(s: Settings, number: int) -> NDArray[Any]:
     deep = AXIAL_MARGIN if s.depth > 1 else 0
     shape = (s.depth + 2 * deep, s.size + 2 * MARGIN, s.size + 2 * MARGIN)
+    inside = slice(deep, deep + s.depth, s.step), slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN)
     # Content and noise draw from streams of their own, or another camera would show another field.
-    brightness = CONTENTS[s.content](_stream(s, number, "content"), shape, s.density)
-    seen = blurred(brightness, s)[deep : deep + s.depth : s.step, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    content = _stream(s, number, "content")
+    if s.labels:
+        return numbered_nuclei(content, shape, s.density)[1][inside][None, None]
+    brightness = CONTENTS[s.content](content, shape, s.density)
+    seen = transmitted(brightness, s)[:, *inside[1:]] if s.psf == "phase" else blurred(brightness, s)[inside]
     return recorded(seen, s, _stream(s, number, f"noise {s.draw} {s.psf} {s.photons}"))[None, None]
 
 

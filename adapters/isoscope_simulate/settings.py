@@ -42,7 +42,12 @@ class Settings(BaseModel):
         density: of the content, relative to the preset.
         pixel_size: in micrometers, along z too before `step`.
         step: every how many planes one is recorded.
-        psf: point spread function: none, gaussian or airy (pictures only).
+        psf: point spread function: none, gaussian, airy (pictures only), or phase: light transmitted by a weak phase
+            object (pictures only), recorded at several foci.
+        foci: planes of psf phase, around the object.
+        focus_step: from one to the next, in micrometers.
+        phase: of brightness 1 for psf phase, in radians.
+        labels: a label image instead of one of light: which nucleus each pixel belongs to, 0 for none.
         na: numerical aperture.
         wavelength: of the light in micrometers.
         index: refractive index of the immersion.
@@ -64,7 +69,11 @@ class Settings(BaseModel):
     density: float = Field(default=1.0, gt=0, le=10)
     pixel_size: float = Field(default=0.05, gt=0)
     step: int = Field(default=1, ge=1, le=64)
-    psf: Literal["none", "gaussian", "airy"] = "none"
+    psf: Literal["none", "gaussian", "airy", "phase"] = "none"
+    foci: int = Field(default=5, ge=1, le=256)
+    focus_step: float = Field(default=2.0, gt=0)
+    phase: float = Field(default=0.2, gt=0, le=1)
+    labels: bool = False
     na: float = Field(default=1.4, gt=0, le=1.7)
     wavelength: float = Field(default=0.6, gt=0)
     index: float = Field(default=1.518, ge=1, le=2)
@@ -78,7 +87,12 @@ class Settings(BaseModel):
     @property
     def planes(self) -> int:
         """How many are recorded."""
-        return -(-self.depth // self.step)
+        return self.foci if self.psf == "phase" else -(-self.depth // self.step)
+
+    @property
+    def voxel(self) -> tuple[float, float, float]:
+        """Size along z, y and x in micrometers."""
+        return self.focus_step if self.psf == "phase" else self.pixel_size * self.step, self.pixel_size, self.pixel_size
 
     @property
     def sigmas(self) -> tuple[float, float]:
@@ -103,10 +117,14 @@ _CONTENTS: dict[str, dict[str, Any]] = {
     "nuclei": {"content": "nuclei", "pixel_size": 0.3},
     "tissue": {"content": "tissue", "pixel_size": 0.5},
 }
+_TRANSMITTED = {"seed": 0, "psf": "phase", "na": 0.5, "photons": 1000, "gain": 1, "read_noise": 3}
 PRESETS: dict[str, Mapping[str, Any]] = {
     f"{optics}-{content}-v1": {**ours, **seen}
     for optics, seen in _OPTICS.items()
     for content, ours in _CONTENTS.items()
+} | {
+    "transmitted-nuclei-v1": {**_CONTENTS["nuclei"], **_TRANSMITTED},
+    "labels-nuclei-v1": {**_CONTENTS["nuclei"], "seed": 1, "labels": True},
 }
 """Parameters by name. A released version never changes: other values are another version."""
 
@@ -143,11 +161,13 @@ def _check(where: str, s: Settings) -> None:
     voxels = (s.size + 2 * MARGIN) ** 2 * (s.depth + 2 * AXIAL_MARGIN if s.depth > 1 else 1)
     if voxels > _MOST_VOXELS:
         raise refusal(where, f"fields of {voxels} voxels, margins included", f"at most {_MOST_VOXELS}", _REMEDY)
-    total = s.count * s.planes * s.size**2 * (2 if s.photons else 4)
+    total = s.count * s.planes * s.size**2 * (2 if s.photons or s.labels else 4)
     if total > _MOST_BYTES:
         raise refusal(where, f"{total} bytes in all", f"at most {_MOST_BYTES}", _REMEDY)
-    if s.depth > 1 and s.psf == "airy":
-        raise refusal(where, "psf airy with depth", "psf gaussian in volumes", "choose another psf")
+    if s.depth > 1 and s.psf in ("airy", "phase"):
+        raise refusal(where, f"psf {s.psf} with depth", "psf gaussian in volumes", "choose another psf")
+    if s.labels and s.content != "nuclei":
+        raise refusal(where, f"labels of {s.content}", "labels of nuclei", "choose labels-nuclei-v1")
     axial, lateral = s.sigmas
     if lateral > MARGIN / 4 or (s.depth > 1 and axial > AXIAL_MARGIN / 4):
         got, most = f"sigmas of {axial:.3g} px along z and {lateral:.3g} across", (AXIAL_MARGIN / 4, MARGIN / 4)

@@ -50,7 +50,9 @@ class _Places:
 
 
 def demo(
-    task: Annotated[str, typer.Option("--task", help="coloration, denoise, superres or axial.")] = "coloration",
+    task: Annotated[
+        str, typer.Option("--task", help="coloration, denoise, superres, axial, labeling or segment.")
+    ] = "coloration",
     out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("isoscope-demo"),
     minutes: Annotated[float, typer.Option("--minutes", help="Train about this long.")] = 3.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 0,
@@ -59,17 +61,21 @@ def demo(
 ) -> None:
     """Train, predict and score in a few minutes: learn the colours of a stain from unpaired images of real tissue.
 
-    `--task denoise`, `superres` and `axial` do so on simulated fields, beside filters.
+    The other tasks do so on simulated fields, beside filters.
     """
     from isoscope import samples
     from isoscope_terminal.demonstrations import SIMULATED, check_demo, demonstrate
+    from isoscope_terminal.object_demo import demonstrate_objects
 
     voice, places = Voice(as_json), _Places(out)
     if task in SIMULATED:
         demonstrate(task, out, minutes, seed, overwrite, voice)
         return
+    if task == "segment":
+        demonstrate_objects(out, minutes, seed, overwrite, voice)
+        return
     if task not in samples.TASKS:
-        known = ", ".join((*samples.TASKS, *SIMULATED))
+        known = ", ".join((*samples.TASKS, *SIMULATED, "segment"))
         raise DataError(f"no demo for task {task!r}; tasks with a demo: {known}")
     given = samples.sample(task)
     check_demo(out, overwrite, "run", "held_out.png")

@@ -23,10 +23,12 @@ SIMULATED = {
                  "sharp-microtubules-v1?seed=2&count=2"),
     "axial": (f"sharp-{_NUCLEI}&seed=0&count=2&step=4", f"sharp-{_NUCLEI}&seed=0&count=2&step=4",
               f"sharp-{_NUCLEI}&seed=2&count=1&step=4", f"sharp-{_NUCLEI}&seed=2&count=1&psf=none"),
+    "labeling": ("transmitted-nuclei-v1", "sharp-nuclei-v1", "transmitted-nuclei-v1?seed=2&count=4",
+                 "sharp-nuclei-v1?seed=2&count=4"),
 }  # fmt: skip
 """By task: source, target, and a test of other fields with its truth, as simulations are named."""
 
-_RANGES = {"denoise": (0.0, 3000.0), "superres": (0.0, 3000.0), "axial": (0.0, 1500.0)}
+_RANGES = {"denoise": (0.0, 3000.0), "superres": (0.0, 3000.0), "axial": (0.0, 1500.0), "labeling": (0.0, 1500.0)}
 """Of the truths, grey values."""
 _ARM = "c2GAN"
 

@@ -11,7 +11,7 @@ from isoscope.splits.fingerprint import content_hash, pixel_hash, pixels_of
 from isoscope.volume import Box, Header, Layout
 from isoscope.writing.ledger import identity
 from isoscope_simulate.content import CONTENTS, splat
-from isoscope_simulate.optics import airy, blurred, recorded
+from isoscope_simulate.optics import airy, blurred, recorded, transmitted
 from isoscope_simulate.settings import PRESETS, Settings
 from isoscope_simulate.store import simulate
 
@@ -42,7 +42,7 @@ def test_every_preset_is_deterministic_and_says_what_it_is(name):
     first, again = opened(name)[0], opened(name)[0]
     assert pixel_hash(first) == pixel_hash(again) == pixel_hash(pickle.loads(pickle.dumps(first)))
     header = first.header
-    assert header.shape == (1, 1, 1, 64, 64)
+    assert header.shape == (1, 1, 5 if name.startswith("transmitted") else 1, 64, 64)
     assert header.channels == (name.split("-")[1],)
     assert header.pixel_size[1] == PRESETS[name]["pixel_size"]
     whole = first.read(Box.whole(header.shape))
@@ -197,3 +197,28 @@ def test_equal_fields_are_known_as_the_same_images():
     assert content_hash(short) == content_hash(spelt) == pixels_of(spelt) != content_hash(other)
     assert identity(short) != identity(other)
     assert identity(short) == identity(Path("/elsewhere") / short)
+
+
+def test_light_behind_a_thin_phase_object_follows_the_transport_of_intensity():
+    y, x = np.mgrid[-64:64, -64:64] * 0.3
+    blob = np.exp(-(x**2 + y**2) / (2 * 3.0**2))[None]
+    s = Settings(psf="phase", pixel_size=0.3, wavelength=0.5, na=1.4, foci=3, focus_step=0.5, phase=0.1)
+    before, focus, behind = transmitted(blob, s)
+    assert np.ptp(focus) < 1e-12, "nothing is seen in focus"
+    np.testing.assert_allclose(before - 1, 1 - behind, atol=1e-12)
+    laplacian = blob[0] * ((x**2 + y**2) / 3.0**4 - 2 / 3.0**2)
+    expected = -0.5 / (2 * np.pi) * 0.5 * 0.1 * laplacian  # Teague 1983: -(wavelength / 2 pi) z laplacian of the phase
+    np.testing.assert_allclose(behind - 1, expected, atol=0.01 * np.abs(expected).max())
+
+
+def test_labels_number_the_nuclei_of_the_same_fields():
+    truth, labels = pixels("truth-nuclei-v1", size=128)[0, 0, 0], pixels("labels-nuclei-v1", size=128, seed=0)[0, 0, 0]
+    assert labels.dtype == np.uint16
+    assert 2 < len(np.unique(labels)) < 40
+    assert (np.ravel((truth > 0.3) == (labels > 0))).mean() > 0.97
+    several = [truth[labels == n] for n in np.unique(labels)[1:]]
+    assert all(values.min() > 0.05 for values in several)
+    with pytest.raises(DataError, match="labels of tissue"):
+        opened("truth-tissue-v1", labels=True)
+    with pytest.raises(DataError, match="psf phase with depth"):
+        opened("transmitted-nuclei-v1", depth=8)

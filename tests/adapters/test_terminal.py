@@ -421,7 +421,9 @@ def test_the_preset_says_who_chose_it():
 
 
 def test_demo_refuses_tasks_without_one(refused):
-    assert "tasks with a demo: coloration, denoise, superres, axial" in refused("demo", "--task", "labeling")
+    assert "tasks with a demo: coloration, denoise, superres, axial, labeling, segment" in refused(
+        "demo", "--task", "x"
+    )
 
 
 def test_demo_leaves_foreign_folders_alone(refused, tmp_path):

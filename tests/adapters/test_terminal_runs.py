@@ -576,11 +576,29 @@ def test_a_demo_on_simulated_images_stands_beside_filters(isoscope, refused, tmp
     assert {"input", "Gaussian", "c2GAN"} <= {arm["name"] for arm in document["arms"]}
 
 
+def test_the_demo_of_objects_numbers_them_and_says_who_is_better(isoscope, refused, tmp_path, monkeypatch):
+    from isoscope_terminal import object_demo
+
+    small = tuple(name.split("&count")[0] + "&size=64&count=1" for name in object_demo.SIMULATED)
+    monkeypatch.setattr(object_demo, "SIMULATED", small)
+    out = tmp_path / "demo"
+    words = ["demo", "--task", "segment", "--out", out, "--minutes", "0.02"]
+    code, said, _ = isoscope(*words)
+    assert code == 0
+    assert "better than Otsu + watershed" in said or "more of the objects than" in said
+    assert (out / "comparison.png").is_file()
+    assert "--overwrite" in refused(*words)
+    document = json.loads(isoscope(*words, "--overwrite", "--json")[1])
+    assert set(document["scores"]) == {"Otsu + watershed", "c2GAN"}
+    assert document["scores"]["Otsu + watershed"]["dice"] > 0.7
+
+
 def test_every_demo_names_simulations_that_exist():
     from isoscope.sources import open_all
+    from isoscope_terminal import object_demo
     from isoscope_terminal.demonstrations import SIMULATED
 
-    for task, names in SIMULATED.items():
+    for task, names in {**SIMULATED, "segment": object_demo.SIMULATED}.items():
         source, target, test, truth = (open_all(f"simulate:{name}") for name in names)
         assert len(test) == len(truth), task
         shown = {v.header.name for v in (*source, *target)}

@@ -206,8 +206,43 @@ def test_what_is_offered_fits_the_channels(source, target, grey, names):
         assert np.isfinite(pixels(made)).all()
 
 
-def test_nothing_is_offered_for_stacks_read_as_channels():
-    assert offers([volume(RNG(0).random((13, 40, 40)), "ZYX")], GREY, planes="stack") == {}
+def textured(seed, stack):
+    """Labels in spots, and a stack that is rough where they are."""
+    rng, (y, x) = RNG(seed), np.mgrid[:64, :64]
+    centres = rng.uniform(8, 56, (2, 2))
+    labels = 100 * sum(np.exp(-((y - a) ** 2 + (x - b) ** 2) / 128) for a, b in centres)
+    planes = np.stack([50 + labels * rng.normal(0, 0.2, labels.shape) for _ in range(3)])
+    return volume(planes.astype(np.float32), "ZYX") if stack else volume(labels.astype(np.float32))
+
+
+def test_stacks_read_as_channels_have_a_table_of_texture_that_needs_no_pairs():
+    stacks, labels = [textured(n, True) for n in range(3)], [textured(n + 3, False) for n in range(3)]
+    found = offers(stacks, labels, planes="stack")
+    assert list(found) == ["texture table"]
+    made = found["texture table"]().apply([textured(9, True)])[0]
+    truth = textured(9, False)
+    assert made.header.shape == truth.header.shape == (1, 1, 1, 64, 64)
+    values, wanted = (v.read(Box.whole(v.header.shape)).ravel() for v in (made, truth))
+    assert np.corrcoef(values, wanted)[0, 1] > 0.8
+    box = Box((0, 0, 0, 5, 7), (1, 1, 1, 20, 30))
+    assert np.array_equal(made.read(box).ravel(), values.reshape(64, 64)[5:20, 7:30].ravel())
+
+
+def test_with_pairs_there_is_the_best_linear_map_of_the_planes():
+    rng = RNG(1)
+    stacks = [volume(rng.random((4, 40, 40)).astype(np.float32), "ZYX") for _ in range(3)]
+    weights = np.array([[1.0, -2.0, 0.5, 3.0], [0.0, 1.0, 1.0, 1.0]])
+
+    def labelled(stack):
+        planes = stack.read(Box.whole(stack.header.shape))[0, 0]
+        return volume((np.tensordot(weights, planes, 1) + 7).astype(np.float32), "CYX")
+
+    labels = [labelled(s) for s in stacks]
+    found = offers(stacks[:1], labels[1:2], (stacks[:2], labels[:2]), planes="stack")
+    assert list(found) == ["texture table", "linear map"]
+    made = found["linear map"]().apply(stacks[2:])[0]
+    whole = Box.whole(made.header.shape)
+    np.testing.assert_allclose(made.read(whole), labels[2].read(whole), atol=1e-4)
 
 
 def test_a_grey_model_is_compared_with_the_grey_input_not_with_its_colours():

@@ -10,9 +10,10 @@ from isoscope.baselines.colours import luminance_table, matched_histograms, mean
 from isoscope.baselines.filters import gaussian, non_local_means, richardson_lucy
 from isoscope.baselines.offers import Baseline, offers
 from isoscope.baselines.planewise import as_read
+from isoscope.baselines.stacks import linear_map, texture_table
 from isoscope.baselines.tuning import tuned
 
 __all__ = [
-    "Baseline", "as_read", "gaussian", "luminance_table", "matched_histograms", "mean_tint", "non_local_means",
-    "offers", "richardson_lucy", "stained_like", "tuned",
+    "Baseline", "as_read", "gaussian", "linear_map", "luminance_table", "matched_histograms", "mean_tint",
+    "non_local_means", "offers", "richardson_lucy", "stained_like", "texture_table", "tuned",
 ]  # fmt: skip

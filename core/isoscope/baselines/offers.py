@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from isoscope.baselines.colours import luminance_table, matched_histograms, stained_like
 from isoscope.baselines.filters import gaussian, non_local_means, richardson_lucy
 from isoscope.baselines.planewise import as_read
+from isoscope.baselines.stacks import linear_map, texture_table
 from isoscope.baselines.tuning import tuned
 from isoscope.frames import Frames, Planes, sampled
 from isoscope.preparation.stain import Method
@@ -63,9 +64,9 @@ def offers(
         grey: images of A are RGB that is read as luminance.
         planes: how models read images of A; of a stack as channels no filter makes a picture.
     """
-    if planes == "stack":
-        return {}
     sets = _Sets(source, target, pairs, grey)
+    if planes == "stack":
+        return sets.of_stacks()
     inputs, outputs = 1 if grey else source[0].header.shape[1], target[0].header.shape[1]
     rgb = target[0].header.rgb and outputs == 3
     found: dict[str, Callable[[], Baseline]] = {}
@@ -91,6 +92,14 @@ class _Sets:
     target: Sequence[Volume]
     pairs: Pairs | None
     grey: bool
+
+    def of_stacks(self) -> dict[str, Callable[[], Baseline]]:
+        table = partial(texture_table, source=self.source, target=self.target)
+        found = {"texture table": lambda: Baseline(table, note="by rank, of the two sets")}
+        if self.pairs is not None:
+            fitted = partial(linear_map, pairs=self.pairs)
+            found["linear map"] = lambda: Baseline(fitted, note="least squares on the pairs")
+        return found
 
     def gaussian(self) -> Baseline:
         return self._settled(gaussian, [{"sigma": s} for s in _SIGMAS], {"sigma": 1.0})

@@ -31,10 +31,11 @@ class PlanewiseVolume:
     def __init__(self, frames: Frames, change: Change, channels: int) -> None:
         given = frames.volume.header
         t, c, z, y, x = given.shape
-        coloured = given.rgb if channels == c else channels == 3
+        stack = frames.planes == "stack"
+        coloured = given.rgb if channels == c else channels == 3 and not stack
         self._header = replace(
-            given, shape=(t, channels, z, y, x), dtype=np.dtype(np.float32), rgb=coloured,
-            channels=given.channels if channels == c else (), axes="TCZYX",
+            given, shape=(t, channels, 1 if stack else z, y, x), dtype=np.dtype(np.float32), rgb=coloured,
+            channels=given.channels if channels == c and not stack else (), axes="TCZYX",
         )  # fmt: skip
         self._frames = frames
         self._plane = lru_cache(maxsize=1)(lambda index: self._made(change, index))
