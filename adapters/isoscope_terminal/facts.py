@@ -21,11 +21,14 @@ __all__ = [
     "describe",
     "domain_facts",
     "domains_said",
+    "gains_said",
     "parameters_said",
     "preset_reason",
     "sized",
 ]
 
+_CONTRAST = 1.5
+"""Times as much contrast as the other set, or as little, from which on it is doubted that it is the camera's."""
 _POLARITY = {1: "bright", -1: "dark", 0: "undetermined"}
 
 
@@ -98,6 +101,27 @@ def parameters_said(run: Run, when: str) -> list[str]:
             values = "; ".join(f"{name.replace('_', ' ')} {quantity}" for name, quantity in found.items())
             lines.append(f"{direction} {when} {values}")
     return lines
+
+
+def gains_said(run: Run) -> list[str]:
+    """A note where a camera was measured to have another contrast, which other content in the sets looks like too."""
+    from isoscope.parameters import Component
+    from isoscope.quantity import described
+
+    notes = []
+    for direction, network in run.average.networks.items():
+        side = {"a2b": "forward", "b2a": "backward"}[direction]
+        gain, component = described(network).get("gain"), run.recipe.method.parameters.get(side)
+        if gain is None or Component.model_validate(component).parameters.get("gain") is not None:
+            continue
+        factor = max(max(v, 1 / v) for v in gain.values)
+        if factor > _CONTRAST:
+            notes.append(
+                f"note: source and target differ in contrast by a factor of {factor:.2g}, if what they show is equally "
+                f"bright; if instead both were recorded and saved alike, say so: --set method.{side}.gain=1 --set "
+                f"method.{side}.offset=0"
+            )
+    return notes
 
 
 def announced(recipe: Recipe, out: Path) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from isoscope_terminal import options
 from isoscope_terminal.checks import check_split, compared, facts_of, refuse_failures, say_findings
-from isoscope_terminal.facts import announced, counted, domains_said, parameters_said, preset_reason
+from isoscope_terminal.facts import announced, counted, domains_said, gains_said, parameters_said, preset_reason
 from isoscope_terminal.progress import Live
 from isoscope_terminal.readers import Reading, reads
 from isoscope_terminal.stopping import stoppable
@@ -152,7 +152,8 @@ def run_training(
 
 def _tell_beginning(voice: Voice, last: Finished, run: Run) -> None:
     last.run = run
-    for line in (*attempts_said(run), *run.supply.reading, *parameters_said(run, "begins with")):
+    begins = *parameters_said(run, "begins with"), *gains_said(run)
+    for line in (*attempts_said(run), *run.supply.reading, *begins):
         voice.say(line)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from isoscope.sources import open_one, store_for_writing
-from isoscope.volume import ArrayVolume, Header, as_tczyx
+from isoscope.volume import ArrayVolume, Box, Header, as_tczyx
 from isoscope.writing.conversion import plan, run
 from isoscope.writing.whole import write_whole
 from isoscope_terminal import app
@@ -555,6 +555,23 @@ def test_a_camera_is_told_with_units_when_a_run_begins_and_ends(isoscope, tmp_pa
         (line,) = (line for line in out.splitlines() if line.startswith(f"b2a {when} "))
         assert "grey values per grey value; offset" in line
         assert "variance per grey value" in line
+
+
+@pytest.mark.parametrize(
+    ("times", "said", "noted"), [(0.25, (), True), (0.25, ("gain=1", "offset=0"), False), (1.0, (), False)]
+)
+def test_a_measured_contrast_that_is_far_from_one_is_doubted(isoscope, tmp_path, times, said, noted):
+    home = write_images(tmp_path)
+    (volume,) = open_one(home / "new.png")
+    pixels = volume.read(Box.whole(volume.header.shape))[0, 0, 0]
+    write_whole(home / "a.tif", (pixels * times).astype(np.uint8))
+    write_whole(home / "b.tif", pixels[::-1].copy())
+    options = ["--out", home / "run", "--task", "denoise", "--preset", "cpu", "--steps", "1"]
+    settings = [word.replace("forward.inner.", "forward.") for word in SETTINGS]
+    settings += [word for key in said for word in ("--set", f"method.backward.{key}")]
+    code, out, _ = isoscope("train", "--source", home / "a.tif", "--target", home / "b.tif", *options, *settings)
+    assert code == 0
+    assert ("--set method.backward.gain=1 --set method.backward.offset=0" in out) == noted
 
 
 def test_a_demo_on_simulated_images_stands_beside_filters(isoscope, refused, tmp_path, monkeypatch):
