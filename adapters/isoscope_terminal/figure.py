@@ -35,6 +35,9 @@ def figure(
         list[str] | None,
         typer.Option(metavar="Y,X,SIZE", help="A square to enlarge, by its upper left pixel. Repeatable; else chosen."),
     ] = None,
+    worst: Annotated[
+        int, typer.Option(min=1, max=8, help="Without --zoom, enlarge so many squares of the largest differences.")
+    ] = 1,
     line: Annotated[
         str | None, typer.Option(metavar="Y0,X0,Y1,X1", help="Plot grey values from one pixel to another.")
     ] = None,
@@ -75,7 +78,7 @@ def figure(
     places = [out, out.with_suffix(".txt")]
     check_places(places, [item for item, _ in opened.values()], overwrite)
     images = aligned({role: levels for role, (_, levels) in opened.items()}, plane=plane, time=time)
-    sheet = compose(images, Wish(zoom or (), line, Scaling(limits, input_limits, error_limit)))
+    sheet = compose(images, Wish(zoom or (), worst, line, Scaling(limits, input_limits, error_limit)))
     named = publish(out, sheet, titles.split(",") if titles else (), width, dpi)
     document = {"figure": str(out), **facts(sheet, {r: str(i.path) for r, (i, _) in opened.items()}, named)}
     text = caption(document)

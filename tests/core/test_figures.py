@@ -87,6 +87,24 @@ def test_regions_are_where_images_differ_most_and_where_they_differ_as_usual():
     assert (coarse.y, coarse.x, coarse.side) == (240, 40, 100)
 
 
+def test_the_worst_regions_come_in_order_and_do_not_overlap():
+    difference = np.zeros((100, 120))
+    for strength, (y, x) in zip((3, 9, 6), ((10, 10), (60, 60), (10, 80)), strict=True):
+        difference[y : y + 25, x : x + 25] = strength
+    found = chosen(difference, difference, 1, (100, 120), "truth", worst=3)
+    assert [(r.y, r.x) for r in found[:3]] == [(60, 60), (10, 80), (10, 10)]
+    assert [r.why for r in found[:2]] == [
+        "largest difference to the truth",
+        "largest difference to the truth, number 2",
+    ]
+    many = chosen(difference, difference, 1, (100, 120), "truth", worst=50)
+    covered = np.zeros((100, 120), int)
+    for region in many:
+        covered[region.slices] += 1
+    assert covered.max() == 1
+    assert 3 < len(many) < 20
+
+
 def test_a_region_shows_exactly_its_pixels_on_the_scale_of_all():
     images = aligned(trio())
     sheet = compose(images, Wish(zooms=("8,40,16", "0,0,64"), line="3,0,3,79"))

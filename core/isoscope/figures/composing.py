@@ -31,12 +31,14 @@ class Wish:
     """What the user asks for.
 
     Attributes:
-        zooms: regions as `y,x,side`; none: two are chosen.
+        zooms: regions as `y,x,side`; none: they are chosen.
+        worst: how many are chosen where images differ most, besides a typical one.
         line: of the profile, as `y0,x0,y1,x1`.
         scaling: display limits.
     """
 
     zooms: Sequence[str] = ()
+    worst: int = 1
     line: str | None = None
     scaling: Scaling = field(default_factory=Scaling)
 
@@ -82,7 +84,7 @@ def compose(images: dict[str, Image], wish: Wish = Wish()) -> Sheet:
     drawn = line(wish.line, size) if wish.line else None
     step = math.ceil(max(size) / _MOST)
     whole = {role: image.overview(step) for role, image in images.items()}
-    regions = regions or _chosen(images, whole, step)
+    regions = regions or _chosen(images, whole, step, wish.worst)
     parts: list[Part] = [(None, whole)]
     parts += [(region, {role: i.crop(*region.slices) for role, i in images.items()}) for region in regions]
     rows = tuple(row_of(images, parts, channel, step, drawn, wish.scaling) for channel in range(row_count(images)))
@@ -96,7 +98,7 @@ def _check_limits(wish: Wish) -> None:
             raise DataError(f"got {name} {given[0]:g} {given[1]:g}; expected the first below the second; swap them")
 
 
-def _chosen(images: Mapping[str, Image], whole: Mapping[str, Floats], step: int) -> list[Region]:
+def _chosen(images: Mapping[str, Image], whole: Mapping[str, Floats], step: int, worst: int) -> list[Region]:
     """Regions by the difference of prediction and truth, or else input, on their display scales, over all channels."""
     other = "truth" if "truth" in images else "input"
     size = images["prediction"].size
@@ -107,7 +109,7 @@ def _chosen(images: Mapping[str, Image], whole: Mapping[str, Floats], step: int)
         shown = {role: _stretched(grey(v), scales[role]) for role, v in values.items()}
         difference += np.abs(shown["prediction"] - shown[other])
         texture += shown[other]
-    return chosen(difference, texture, step, size, other)
+    return chosen(difference, texture, step, size, other, worst)
 
 
 def _stretched(values: Floats, scale: Limits) -> Floats:

@@ -60,7 +60,9 @@ def usual_side(size: tuple[int, int]) -> int:
     return max(1, min(min(size) // _PART, _LARGEST))
 
 
-def chosen(difference: Floats, texture: Floats, step: int, size: tuple[int, int], other: str) -> list[Region]:
+def chosen(
+    difference: Floats, texture: Floats, step: int, size: tuple[int, int], other: str, worst: int = 1
+) -> list[Region]:
     """Where images differ most, and, apart from that, where they differ as in the median of squares with content.
 
     Args:
@@ -69,6 +71,8 @@ def chosen(difference: Floats, texture: Floats, step: int, size: tuple[int, int]
         step: pixels of the full resolution along the side of one of the maps'.
         size: of the full resolution.
         other: what it is the difference to, such as "truth".
+        worst: how many squares of the largest differences, the worst first, none of which overlap; fewer where no more
+            have room.
     """
     from scipy.ndimage import uniform_filter
 
@@ -82,10 +86,13 @@ def chosen(difference: Floats, texture: Floats, step: int, size: tuple[int, int]
 
     scores = means(difference)
     spread = means(texture**2) - means(texture) ** 2
-    worst = np.unravel_index(int(np.argmax(scores)), scores.shape)
-    found = [_region(worst, step, size, f"largest difference to the {other}")]
+    apart, found = np.ones(scores.shape, bool), list[Region]()
     rows, columns = np.ogrid[: scores.shape[0], : scores.shape[1]]
-    apart = (np.abs(rows - worst[0]) >= window) | (np.abs(columns - worst[1]) >= window)
+    while len(found) < worst and apart.any():
+        place = np.unravel_index(int(np.argmax(np.where(apart, scores, -np.inf))), scores.shape)
+        why = f"largest difference to the {other}" + (f", number {len(found) + 1}" if found else "")
+        found.append(_region(place, step, size, why))
+        apart &= (np.abs(rows - place[0]) >= window) | (np.abs(columns - place[1]) >= window)
     candidates = apart & (spread >= np.median(spread))
     if candidates.any():
         distance = np.where(candidates, np.abs(scores - np.median(scores[candidates])), np.inf)
