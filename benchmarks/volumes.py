@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--photons", type=float, default=30.0)
+    parser.add_argument("--only", nargs="+", default=list(ARMS), help="arms, by how their names begin")
     parser.add_argument("--out", type=Path, default=Path("/tmp/isoscope-volumes"), help="runs are kept there")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the recipe of all arms")
     parser.add_argument("--json", action="store_true")
@@ -72,7 +73,7 @@ def main() -> None:
         rows[name] = scored(made, whole[..., TEST], span)
     source = [as_volume(given[:, NOISY, LEARN], 1, "noisy")]
     target = [as_volume(whole[:, CLEAN, LEARN].astype(np.float32), 1, "clean")]
-    for name, arm in ARMS.items():
+    for name, arm in ((n, a) for n, a in ARMS.items() if n.startswith(tuple(args.only))):
         for seed in range(args.seeds):
             user = merge(merge({"training": {"steps": args.steps, "seed": seed}}, arm), set_(args.set))
             label = "-".join([*name.split(), str(args.photons), str(args.steps), str(seed), *args.set])
