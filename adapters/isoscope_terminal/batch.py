@@ -20,10 +20,13 @@ from isoscope_terminal.voice import Voice, complain, told
 if TYPE_CHECKING:
     from isoscope.volume import Box, Sink
 
-__all__ = ["REPORT", "Tidy", "Work", "run_all", "summary"]
+__all__ = ["REPORT", "Tidy", "Work", "run_all", "summary", "unfamiliar_said"]
 
 REPORT = "isoscope-report.json"
 """What became of every image of a folder, beside them."""
+
+_MANY = 0.005
+"""Part of an input beyond what a model learned from, from which on it is told."""
 
 Progress = Callable[[int], None]
 Stop = Callable[[], bool]
@@ -138,4 +141,11 @@ def _row(report: Mapping[str, Any]) -> list[str]:
         return [report["name"], "-", "-", "-", "failed"]
     clipped = report.get("clipped_fraction")
     share = "-" if clipped is None else f"{clipped:.2%}"
-    return [report["name"], report["output"], f"{report['seconds']:.1f}", share, "kept" if report["kept"] else "done"]
+    state = "kept" if report["kept"] else "done" + unfamiliar_said(report)
+    return [report["name"], report["output"], f"{report['seconds']:.1f}", share, state]
+
+
+def unfamiliar_said(report: Mapping[str, Any]) -> str:
+    """That much of an input is beyond all that a model learned from, where it is."""
+    share = report.get("unfamiliar_fraction") or 0.0
+    return f", {share:.1%} of the input beyond what it learned from: trust nothing there" if share > _MANY else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from isoscope_terminal import options
-from isoscope_terminal.batch import Progress, Stop, Work, run_all, summary
+from isoscope_terminal.batch import Progress, Stop, Work, run_all, summary, unfamiliar_said
 from isoscope_terminal.inputs import Failed, Item, opened, planned
 from isoscope_terminal.making import predicted
 from isoscope_terminal.outputs import check_places, finished, place
@@ -129,13 +129,16 @@ def _work(task: Task, report: dict[str, Any], model: Model, resume: bool, batch:
 def _stream(
     task: Task, model: Model, resume: bool, batch: int | None, progress: Progress, stop: Stop
 ) -> dict[str, Any]:
-    """Predict one image; which fraction of its pixels did not fit the output's type.
+    """Predict one image; which fractions of its pixels did not fit the output's type, and of the input's were unknown.
 
     Raises:
         Interrupted: after Ctrl-C.
     """
     tally = predicted(task.plan, model, task.item.volume, resume, progress, stop, batch)
-    return {"clipped_fraction": tally.clipped_fraction, "resumed_shards": tally.skipped}
+    return {
+        "clipped_fraction": tally.clipped_fraction, "unfamiliar_fraction": tally.unfamiliar_fraction,
+        "resumed_shards": tally.skipped,
+    }  # fmt: skip
 
 
 def _done(report: dict[str, Any]) -> str:
@@ -143,6 +146,7 @@ def _done(report: dict[str, Any]) -> str:
         return f"kept {report['output']}: it was there, and its format does not tell what it was made from"
     clipped = report["clipped_fraction"]
     note = f", {clipped:.2%} of the values clipped to {report['dtype']}" if clipped else ""
+    note += unfamiliar_said(report)
     if skipped := report["background_skipped"]:
         note += f", {skipped['fraction']:.0%} skipped as background"
     return f"{report['input']} -> {report['output']} in {report['seconds']:.1f} s{note}"

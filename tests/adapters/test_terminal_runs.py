@@ -86,6 +86,7 @@ def test_train_predict_evaluate(isoscope, tmp_path):
     assert code == 0
     assert image["shape"] == [1, 3, 1, 37, 51]
     assert 0 <= image["clipped_fraction"] <= 1
+    assert image["unfamiliar_fraction"] < 0.005
     assert open_one(home / "p.ome.zarr")[0].header.shape == (1, 3, 1, 37, 51)
 
     code, out, _ = isoscope(
@@ -572,6 +573,18 @@ def test_a_measured_contrast_that_is_far_from_one_is_doubted(isoscope, tmp_path,
     code, out, _ = isoscope("train", "--source", home / "a.tif", "--target", home / "b.tif", *options, *settings)
     assert code == 0
     assert ("--set method.backward.gain=1 --set method.backward.offset=0" in out) == noted
+
+
+def test_an_image_beyond_what_was_learned_from_is_pointed_out(isoscope, tmp_path):
+    home = write_images(tmp_path)
+    options = ["--out", home / "run", "--task", "coloration", "--preset", "cpu", "--steps", "1", *SETTINGS]
+    assert isoscope("train", *sides(home), *options, "--set", "source.limits=[[0,150]]")[0] == 0
+    bright = np.full((40, 40), 20, np.uint8)
+    bright[:, 20:] = 255
+    write_whole(home / "bright.png", bright)
+    code, out, _ = isoscope("predict", home / "run", home / "bright.png", "--out", home / "b.png")
+    assert code == 0
+    assert "50.0% of the input beyond what it learned from: trust nothing there" in out
 
 
 def test_a_demo_on_simulated_images_stands_beside_filters(isoscope, refused, tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ from isoscope.inference.jobs import create, finish, load_plan, run, save_plan
 from isoscope.inference.planning import Job, Plan, plan
 from isoscope.inference.predictor import Predictor, load
 from isoscope.inference.skipping import skipping
-from isoscope.inference.streaming import Tally, computed, stream
+from isoscope.inference.streaming import computed, stream
+from isoscope.inference.tally import Tally
 
 __all__ = [
     "Forecast", "Job", "Plan", "Predictor", "Tally", "computed", "create", "finish", "forecast", "load", "load_plan",

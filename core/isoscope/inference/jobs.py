@@ -19,7 +19,8 @@ from isoscope.frames import Frames
 from isoscope.inference.fitting import frames_of
 from isoscope.inference.planning import FORMAT, Job, Plan, plan
 from isoscope.inference.skipping import skipping
-from isoscope.inference.streaming import Tally, computed, stream, write
+from isoscope.inference.streaming import computed, stream, write
+from isoscope.inference.tally import Tally
 from isoscope.model import Model
 from isoscope.reading import ReadOptions
 from isoscope.sources import store_for_writing

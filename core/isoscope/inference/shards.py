@@ -47,6 +47,11 @@ class Shard:
         """Whether every tile is in its place."""
         return self.made == len(self.tiles)
 
+    @property
+    def seen(self) -> Tensor:
+        """All grey values that its tiles are computed from."""
+        return self.source
+
     def input(self, tile: Tile) -> Tensor:
         """What the network sees of a tile, a view [C, h, w]."""
         ys, xs = (_shifted(span, by) for span, by in zip(tile.read, self.corner, strict=True))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -62,6 +63,13 @@ class Block:
     def done(self) -> bool:
         """Whether every tile is in its place."""
         return self.made == len(self.tiles)
+
+    @property
+    def seen(self) -> Tensor:
+        """All grey values that its tiles are computed from, [C, planes, h, w] as XZ planes."""
+        window = self.frames[0].volume
+        assert isinstance(window, Window)
+        return torch.from_numpy(window.values[0].astype(np.float32))
 
     def input(self, tile: Tile) -> Tensor:
         """What the network sees of a tile, [C, h, w]."""

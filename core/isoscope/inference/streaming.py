@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,31 +20,18 @@ from isoscope.inference.fitting import frames_of
 from isoscope.inference.landing import landed
 from isoscope.inference.planning import Job, Plan
 from isoscope.inference.sides import Work, opened
+from isoscope.inference.tally import Tally
 from isoscope.intensity import encode
 from isoscope.model import Model
 from isoscope.volume import Sink, Volume
 from isoscope.writing.ledger import identity
 
-__all__ = ["Tally", "computed", "stream", "write"]
+__all__ = ["computed", "stream", "write"]
 
 _READERS = 2
 _WRITERS = max(1, min(8, (os.cpu_count() or 2) // 2))
 _AHEAD = 2
 """Shards that are read, and shards that are written, while the network works."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a prediction counted on its way: pixels made and clipped, and the shards that were there already."""
-
-    pixels: int = 0
-    clipped: int = 0
-    skipped: int = 0
-
-    @property
-    def clipped_fraction(self) -> float | None:
-        """Of the pixels; None where shards were there already, of which nobody knows."""
-        return self.clipped / self.pixels if self.pixels and not self.skipped else None
 
 
 def computed(plan: Plan, job: Job, model: Model, frames: Frames) -> NDArray[Any]:
@@ -112,7 +98,7 @@ class _Flow:
         self.batch = Batch(self.caller, batch)
         self.jobs = self.tiles = 0
         self.total = sum(map(plan.tiles, plan.jobs))
-        self.pending: deque[Future[tuple[int, int]]] = deque()
+        self.pending: deque[Future[Tally]] = deque()
 
     def run(self) -> None:
         """Every job, in order."""
@@ -170,16 +156,15 @@ class _Flow:
         for group in groups:
             yield from zip(group, self.batch(group), strict=True)
 
-    def _finish(self, shard: Work) -> tuple[int, int]:
+    def _finish(self, shard: Work) -> Tally:
         """Write a shard; in a writer's thread."""
-        return write(self.plan, self.sink, shard.job, shard.values(self.model, self.frames.name))
+        pixels, clipped = write(self.plan, self.sink, shard.job, shard.values(self.model, self.frames.name))
+        return Tally(pixels, clipped, read=shard.seen.numel(), unfamiliar=self.model.unfamiliar(shard.seen))
 
     def _settle(self, most: int) -> None:
         """Wait until at most so many shards are being written."""
         while len(self.pending) > most:
-            pixels, clipped = self.pending.popleft().result()
-            self.tally.pixels += pixels
-            self.tally.clipped += clipped
+            self.tally.add(self.pending.popleft().result())
 
     def _say(self, shard: Work) -> None:
         if self.progress and not shard.done:

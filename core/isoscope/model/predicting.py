@@ -128,6 +128,17 @@ class Model:
         kept = planes[:, :, around : planes.shape[2] - around]
         return Intensity(self.outputs.plane.limits, kept.shape[2]).grey_values(kept.flatten(1, 2))
 
+    def unfamiliar(self, values: torch.Tensor) -> int:
+        """How many of some prepared grey values [C_in, ...] lie beyond the limits by more than their headroom.
+
+        There a tanh ends, and next to nothing was learned. 0 for models that draw, whose noise is no grey value.
+        """
+        if self.draw or not values.numel():
+            return 0
+        plane = self.inputs.plane
+        known = Intensity(plane.limits, len(values) // plane.channels)
+        return int((known.normalise(values.flatten(2) if values.ndim > 3 else values).abs() > 1).sum())
+
     def normalised(self, values: torch.Tensor) -> torch.Tensor:
         """Prepared grey values [N, C_in, H, W] as its network reads them; channels beyond, which are noise, stay."""
         device = self.device
