@@ -16,6 +16,7 @@ from isoscope_terminal import (
     convert,
     demo,
     doctor,
+    ensemble,
     evaluate,
     figure,
     init,
@@ -38,7 +39,7 @@ app = typer.Typer(name="isoscope", no_args_is_help=True, pretty_exceptions_enabl
 for command in (
     demo.demo, look.info, convert.convert, split.split, init.init, train.train, predict.predict, labels.labels,
     evaluate.evaluate, figure.figure,
-    compare.compare, sweep.sweep, pairs.pairs, verify.verify, doctor.doctor,
+    compare.compare, sweep.sweep, ensemble.ensemble, pairs.pairs, verify.verify, doctor.doctor,
 ):  # fmt: skip
     app.command()(mannered(command))
 app.add_typer(plugins.app, name="plugins")

@@ -70,7 +70,7 @@ def _drawn(image: Volume, numbered: Mapping[str, Volume], out: Path) -> None:
     """The first test image, and its objects each in a colour: by Otsu, by the model, in truth."""
     import numpy as np
 
-    from isoscope.pictures import panel, to_display
+    from isoscope.pictures import numbered_objects, panel, to_display
     from isoscope.volume import Box
     from isoscope.writing.whole import write_whole
 
@@ -79,15 +79,8 @@ def _drawn(image: Volume, numbered: Mapping[str, Volume], out: Path) -> None:
 
     seen = plane(image)
     pictures = [to_display(seen, (float(seen.min()), float(np.percentile(seen, 99.8))))]
-    pictures += [_coloured(plane(volume)) for volume in numbered.values()]
+    pictures += [numbered_objects(plane(volume)) for volume in numbered.values()]
     write_whole(out / "comparison.png", panel(pictures), "YXC")
-
-
-def _coloured(labels: Any) -> Any:
-    import numpy as np
-    from skimage.color import label2rgb
-
-    return np.rint(label2rgb(labels, bg_label=0) * 255).astype(np.uint8)  # type: ignore[no-untyped-call]
 
 
 def _verdict(scores: Scores) -> str:

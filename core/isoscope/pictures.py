@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from isoscope.errors import DataError
 from isoscope.metrics import dtype_range
 
-__all__ = ["Histogram", "Picture", "colour_bar", "error_map", "histogram", "overlay", "panel", "to_display"]
+__all__ = [
+    "Histogram",
+    "Picture",
+    "colour_bar",
+    "error_map",
+    "histogram",
+    "numbered_objects",
+    "overlay",
+    "panel",
+    "to_display",
+]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -84,6 +94,14 @@ def error_map(prediction: Array, truth: Array, limit: float | None = None) -> Pi
 def colour_bar(height: int, width: int = 12) -> Picture:
     """The colours of `error_map`, [height, width, 3], from no error at the bottom to the limit at the top."""
     return _heat(np.repeat(np.linspace(1.0, 0.0, height)[:, None], width, axis=1))
+
+
+def numbered_objects(labels: Array) -> Picture:
+    """Show the objects of a label image [H, W] each in one of some colours; 0 is black."""
+    from skimage.color import label2rgb
+
+    coloured: Floats = label2rgb(labels, bg_label=0)  # type: ignore[no-untyped-call]
+    return np.asarray(np.rint(coloured * 255), np.uint8)
 
 
 def panel(pictures: Sequence[Picture]) -> Picture:

@@ -587,6 +587,22 @@ def test_an_image_beyond_what_was_learned_from_is_pointed_out(isoscope, tmp_path
     assert "50.0% of the input beyond what it learned from: trust nothing there" in out
 
 
+def test_runs_of_several_seeds_become_one_model(isoscope, refused, tmp_path):
+    home = write_images(tmp_path)
+    options = ["--task", "coloration", "--preset", "cpu", "--steps", "1", *SETTINGS]
+    for seed in (0, 1):
+        assert isoscope("train", *sides(home), *options, "--seed", seed, "--out", home / f"run{seed}")[0] == 0
+    words = ["ensemble", home / "run0", home / "run1", "--out", home / "both"]
+    code, out, _ = isoscope(*words)
+    assert code == 0
+    assert "the mean of 2 runs" in out
+    assert isoscope("predict", home / "both", home / "new.png", "--out", home / "p.png")[0] == 0
+    assert "or --overwrite it" in refused(*words)
+    assert json.loads(isoscope(*words, "--overwrite", "--json")[1])["model"] == str(home / "both" / "model")
+    assert "expected at least two" in refused("ensemble", home / "run0", home / "run0", "--out", home / "same")
+    assert not list(home.glob("*same*")) + list(home.glob(".*"))
+
+
 def test_a_demo_on_simulated_images_stands_beside_filters(isoscope, refused, tmp_path, monkeypatch):
     from isoscope_terminal import demonstrations
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from isoscope.model.ensembling import ensemble
 from isoscope.model.loading import as_trained, load
 from isoscope.model.predicting import Model
 from isoscope.model.saving import save
 
-__all__ = ["Model", "as_trained", "load", "save"]
+__all__ = ["Model", "as_trained", "ensemble", "load", "save"]
