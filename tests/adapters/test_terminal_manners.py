@@ -267,9 +267,9 @@ def test_what_the_system_refuses_has_a_remedy(error, remedy):
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged():
-    with pytest.raises(DataError, match=r"^a\.tif: cannot be read .*Permission denied.*; change its permissions, or"):
-        with blame("a.tif", "cannot be read", "copy the file again"):
-            raise PermissionError(errno.EACCES, "Permission denied", "a.tif")
+    blamed = blame("a.tif", "cannot be read", "copy the file again")
+    with pytest.raises(DataError, match=r"^a\.tif: cannot be read .*Permission denied.*; change its permissions, or"), blamed:
+        raise PermissionError(errno.EACCES, "Permission denied", "a.tif")
 
 
 def test_what_stdout_can_write():
