@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,13 +79,27 @@ def _one(work: Work, progress: Progress, stop: Stop, alone: bool) -> dict[str, A
         return {"seconds": 0.0, "kept": True, "error": None}
     started = time.monotonic()
     try:
-        facts = work.do(progress, stop)
+        with _no_new_folder(work.output) if alone else contextlib.nullcontext():
+            facts = work.do(progress, stop)
     except Exception as error:
         if alone or isinstance(error, Interrupted):
             raise
         text, code = told(error)
         return {"error": text.removeprefix("error: "), "code": code}
     return {**facts, "seconds": round(time.monotonic() - started, 3), "kept": False, "error": None}
+
+
+@contextlib.contextmanager
+def _no_new_folder(path: Path) -> Iterator[None]:
+    """Where work fails, remove the folders that were made for its output and hold nothing."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first that holds something ends it: --resume may need what it holds
+            for folder in missing:
+                folder.rmdir()
+        raise
 
 
 class Tidy:

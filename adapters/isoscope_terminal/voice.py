@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -93,9 +94,17 @@ def told(error: Exception) -> tuple[str, int]:
         label = "" if error.exit_code == 130 else "error: "
         return f"{label}{error}", error.exit_code
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"error: {error.filename}: {error.strerror}", 2
+        return f"error: {error.filename}: got {error.strerror!r}; {_remedy(error)}", 2
     cause = f"{type(error).__name__}: {error}"
     return f"internal error: {cause} (run again with --debug for the traceback)", 1
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "expected to be allowed to read or write there; change its permissions, or choose another place"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "expected room to write; free space, or choose another place"
+    return "expected a file or folder that can be read and written; look whether it is there, or choose another place"
 
 
 def steady_streams() -> None:

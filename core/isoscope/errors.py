@@ -28,6 +28,8 @@ __all__ = [
     "refusal",
 ]
 
+_PERMISSION = "change its permissions, or choose another place"
+
 
 class IsoscopeError(Exception):
     """Anything isoscope reports in one line: what was got, what was expected, the remedy."""
@@ -84,4 +86,5 @@ def blame(path: object, failed: str, remedy: str) -> Iterator[None]:
         raise
     except Exception as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        remedy = _PERMISSION if isinstance(error, PermissionError) else remedy  # no copy and no free space helps here
         raise DataError(f"{path}: {failed} ({cause}); {remedy}") from error

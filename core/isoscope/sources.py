@@ -19,6 +19,7 @@ from isoscope.volume import Volume
 __all__ = ["find", "open_all", "open_one", "store_for_reading", "store_for_writing", "virtual"]
 
 _log = logging.getLogger(__name__)
+_REMEDY = "save images as one of these, or choose another place"
 
 
 def _stores() -> Iterator[Store]:
@@ -87,7 +88,8 @@ def find(where: str | Path) -> list[Path]:
             if not other.name.startswith("."):
                 _log.info("%s is not an image that we read; left out", other)
         if not found:
-            raise DataError(f"{path} holds no image that we read ({len(inside)} entries); expected {_formats()}")
+            held = f"{len(inside)} {'entry' if len(inside) == 1 else 'entries'}"
+            raise DataError(f"{path} holds no image that we read ({held}); expected {_formats()}; {_REMEDY}")
         return found
     matches = sorted(Path(p) for p in glob.glob(str(where), recursive=True))  # noqa: PTH207 (where may be absolute)
     if not matches:
@@ -117,7 +119,7 @@ def open_one(path: Path, options: ReadOptions = ReadOptions()) -> list[Volume]:
         raise DataError(f"nothing at {path}; expected a file, a store, a folder or a quoted glob")
     store = store_for_reading(path)
     if store is None:
-        raise DataError(f"{path} is not an image that we read; expected {_formats()}")
+        raise DataError(f"{path} is not an image that we read; expected {_formats()}; {_REMEDY}")
     asked = options.file != ReadOptions()  # a store that takes no options is good enough where there are none
     volumes = store.open(path, options.file) if asked else store.open(path)
     return [adjust(volume, options, path) for volume in volumes]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from isoscope import kinds
 from isoscope.cycle import Cycle
-from isoscope.errors import RecipeError
+from isoscope.errors import IsoscopeError, PluginError, RecipeError
+from isoscope.importing import one_line
 from isoscope.parameters import build
 from isoscope.schedule import weight
 
@@ -30,6 +31,21 @@ def _naming(label: str) -> Iterator[None]:
         yield
     except RecipeError as error:
         raise RecipeError(f"losses.{label}: {error}") from error
+
+
+@contextmanager
+def _blaming(label: str, term: Term) -> Iterator[None]:
+    """Say of a crash which term it comes from. What it looks at is computed within: a network may have failed too."""
+    try:
+        yield
+    except (IsoscopeError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        loss = kinds.losses.describe(term.component(label).name).label
+        raise PluginError(
+            f"losses.{label}: {loss}, or a network that it looks at, fails when it is called ({one_line(error)}); "
+            f"expected a scalar; look where with --debug, and repair it or train without it"
+        ) from error
 
 
 class Terms(nn.Module):
@@ -82,7 +98,7 @@ class Terms(nn.Module):
             w = term.weight * weight(cycle.u, term.schedule, term.speed, term.floor) / term.share
             if w == 0.0 or drawn >= term.share:
                 continue
-            with _naming(label):
+            with _naming(label), _blaming(label, term):
                 value = loss(cycle)
             if value.ndim:
                 shape = tuple(value.shape)

@@ -1,5 +1,6 @@
 """How commands behave: how much they say, where they write it down, in which signs, and what a pipe does to them."""
 
+import errno
 import json
 import os
 import pty
@@ -9,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from isoscope.errors import DataError, Interrupted
+from isoscope.errors import DataError, Interrupted, blame
 from isoscope.writing.whole import write_whole
 from isoscope_terminal import bars, batch, voice
 from isoscope_terminal.manners import manners
@@ -248,6 +249,27 @@ def test_bars_show_whatever_is_there(monkeypatch):
     monkeypatch.setattr(bars, "can_write", lambda text: False)
     assert bars.bars([0, 1, 10000], rows=2) == ["  #", " .#"]
     assert bars.bars([], rows=1) == [""]
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "a.json"), "change its permissions"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.json"), "free space"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.json"), "look whether it is there"),
+    ],
+)
+def test_what_the_system_refuses_has_a_remedy(error, remedy):
+    text, code = voice.told(error)
+    assert code == 2
+    assert text.startswith(f"error: a.json: got '{error.strerror}'; expected ")
+    assert remedy in text
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged():
+    blamed = blame("a.tif", "cannot be read", "copy the file again")
+    with pytest.raises(DataError, match=r"^a\.tif: cannot be read .*Permission denied.*; change its perm"), blamed:
+        raise PermissionError(errno.EACCES, "Permission denied", "a.tif")
 
 
 def test_what_stdout_can_write():

@@ -221,6 +221,10 @@ def test_predict_refuses_nan_and_leaves_nothing(isoscope, trained, tmp_path):
     assert "NaN" in err
     assert err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["bad.tif"]
+    (tmp_path / "mine").mkdir()
+    for folder in ("new", "mine/new/newer", "mine"):
+        assert isoscope("predict", trained / "run", bad, "--out", tmp_path / folder)[0] == 2
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["bad.tif", "mine"]
 
 
 def test_an_image_that_fails_stops_only_itself(isoscope, trained, tmp_path):

@@ -111,14 +111,16 @@ def test_pixel_sizes(target, level):
 def test_pixel_sizes_that_nobody_states(target):
     found = judged(SET, OTHER, source={"pixel_size": (1.0, 0.2, 0.2)}, target=target)["pixel_size"]
     assert (found.level, found.values) == ("ok", {})
-    assert "target does not state it" in found.message
+    assert found.message.endswith("states that of target")
 
 
 def test_an_image_in_both_domains_fails():
     found = judged(SET, [*OTHER, discs(1, name="copy")])["shared"]
     assert found.level == "fail"
-    assert "discs (source) and copy (target) hold the same pixels" in found.message
+    assert "discs (source) and copy (target) hold the same pixels; expected" in found.message
     assert found.values == {"shared": 1.0}
+    more = judged([*SET, discs(7)], [*OTHER, discs(1, name="copy"), discs(7, name="other")])["shared"]
+    assert "hold the same pixels, and 1 more; expected" in more.message
 
 
 def test_only_suspects_are_read_whole():

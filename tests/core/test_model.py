@@ -113,7 +113,9 @@ def test_weights_of_another_shape_are_refused(run, facts):
     path = weights(run)
     save_file({k: torch.zeros(3, *v.shape) for k, v in load_file(path).items()}, path)
     facts(lambda f: f["weights"]["a2b"].update(sha256=sha256(path)))
-    assert "cannot be loaded" in refusal(run)
+    said = refusal(run, PluginError)
+    assert f"generators plug-in 'unet' of isoscope {__version__} builds (RuntimeError" in said
+    assert said.endswith("whose version is the same; install that, or train again")
 
 
 def test_weights_that_another_version_of_a_plugin_cannot_hold_name_both(run, facts):
@@ -129,6 +131,17 @@ def test_weights_that_another_version_of_a_plugin_cannot_hold_name_both(run, fac
     assert said.startswith(f"{path} does not fit the network that {now} builds (RuntimeError")
     assert said.endswith("pip install isoscope==0.0.1, or from where you got it), or train again")
     assert "\n" not in said
+
+
+def test_of_several_plugins_with_other_versions_all_are_named(run, facts):
+    path = weights(run)
+    save_file({k: torch.zeros(3, *v.shape) for k, v in load_file(path).items()}, path)
+    facts(lambda f: f["weights"]["a2b"].update(sha256=sha256(path)))
+    facts(lambda f: [p.update(version="0.0.1") for p in f["plugins"] if p["kind"] in ("generators", "methods")])
+    said = refusal(run, PluginError)
+    assert "methods plug-in 'c2gan' of isoscope" in said
+    assert "generators plug-in 'unet' of isoscope" in said
+    assert said.count("pip install isoscope==0.0.1") == 1
 
 
 def test_a_pickle_by_another_name_is_refused_and_runs_nothing(run, facts, tmp_path):

@@ -90,8 +90,8 @@ def test_opening_everything_keeps_the_order(folder):
     [
         ("none.dot", r"^nothing at .*none\.dot; expected a file, a store, a folder, a CSV or a quoted glob$"),
         ("*.png", r"^nothing at .*\*\.png; expected"),
-        ("empty", r"^.*empty holds no image that we read \(0 entries\); expected \.dot$"),
-        ("notes.txt", r"notes\.txt is not an image that we read; expected \.dot$"),
+        ("empty", r"^.*empty holds no image that we read \(0 entries\); expected \.dot; save"),
+        ("notes.txt", r"notes\.txt is not an image that we read; expected \.dot; save"),
     ],
 )
 def test_what_holds_no_image_is_refused(folder, where, message):

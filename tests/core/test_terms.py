@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from isoscope.cycle import Cycle
-from isoscope.errors import RecipeError
+from isoscope.errors import PluginError, RecipeError
 from isoscope.recipe import Term
 from isoscope.terms import Terms
 from isoscope.testing import example_domain
@@ -39,3 +39,21 @@ def test_discriminators_have_no_rare_terms_and_none_of_no_weight():
         Terms({"lsgan": Term(share=0.5)})
     assert not list(Terms({"lsgan": Term(weight=0.0)}).adversarial())
     assert list(Terms({"lsgan": Term(weight=0.1)}).adversarial())
+
+
+def test_a_loss_that_crashes_is_named_and_one_out_of_memory_is_not_blamed():
+    terms = Terms({"l1": Term()})
+
+    def crash(cycle):
+        raise error
+
+    terms.losses["l1"] = crash
+    error = RuntimeError("shapes cannot\nbe multiplied")
+    with pytest.raises(PluginError, match=r"^losses\.l1: losses plug-in 'l1' of isoscope .*shapes cannot be multi"):
+        terms(cycle())
+    error = torch.OutOfMemoryError("no room")
+    with pytest.raises(torch.OutOfMemoryError):
+        terms(cycle())
+    error = RecipeError("no features")
+    with pytest.raises(RecipeError, match=r"^losses\.l1: no features$"):
+        terms(cycle())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import torch
@@ -41,10 +41,15 @@ class Batch(Generic[T]):
     Args:
         network: from tiles of one size to their outputs, [N, C, H, W].
         size: of batches, used as it is; none: to be measured.
+        shape: of a tile; a size is admitted for each by itself, as libraries choose how to add up by shape.
     """
 
-    def __init__(self, network: Callable[[Sequence[T]], Tensor], size: int | None = None) -> None:
+    def __init__(
+        self, network: Callable[[Sequence[T]], Tensor], size: int | None = None,
+        shape: Callable[[T], Hashable] = lambda _: None,
+    ) -> None:  # fmt: skip
         self._network, self.size = network, size or 1
+        self._shape, self._admitted = shape, dict[Hashable, int]()
         self._settled, self._measured = size is not None, size is None
 
     def settle(self, example: T, coming: int) -> None:
@@ -58,7 +63,7 @@ class Batch(Generic[T]):
             return
         self._settled = True
         if (largest := min(coming // _SHARE, _LARGEST)) > 1:
-            self.size = self._best(example, largest)
+            self.size = self._admitted[self._shape(example)] = self._best(example, largest)
             _log.info("batches of %d tiles", self.size)
 
     def __call__(self, tiles: Sequence[T]) -> Iterator[Tensor]:
@@ -69,22 +74,39 @@ class Batch(Generic[T]):
         """
         start = 0
         while start < len(tiles):
-            group = tiles[start : start + self._part(len(tiles) - start)]
+            group = tiles[start : start + 1]
             try:
+                group = tiles[start : start + self._part(len(tiles) - start, self._exact(tiles[start]))]
                 made = self._network(group)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                self._shrink(len(group), error)
+                self._shrink(len(group) if len(group) > 1 else self.size, error)
                 continue
             yield from made
             start += len(group)
 
-    def _part(self, left: int) -> int:
+    def _part(self, left: int, size: int) -> int:
         """How many go next: all that are left, in sizes that were tried."""
-        if left >= self.size or not self._measured:
-            return min(left, self.size)
+        if left >= size or not self._measured:
+            return min(left, size)
         return int(2 ** (left.bit_length() - 1))
+
+    def _exact(self, tile: T) -> int:
+        """The largest size up to which tiles of this shape come out as one at a time do, to the bit."""
+        if self.size == 1 or not self._measured:
+            return self.size
+        shape = self._shape(tile)
+        if shape not in self._admitted:
+            single, size = self._network([tile])[0], 1
+            while 2 * size <= self.size and self._alike(self._network([tile] * (2 * size)), single):
+                size *= 2
+            self._admitted[shape] = size
+        return min(self.size, self._admitted[shape])
+
+    @staticmethod
+    def _alike(made: Tensor, single: Tensor) -> bool:
+        return all(torch.equal(part, single) for part in made)
 
     def _shrink(self, tried: int, error: Exception) -> None:
         if tried == 1:
@@ -107,8 +129,7 @@ class Batch(Generic[T]):
                 if out_of_memory(error):
                     break
                 raise
-            same = all(torch.equal(part, single[0]) for part in made)
-            if not same or seconds / (2 * size) > _GAIN * best:
+            if not self._alike(made, single[0]) or seconds / (2 * size) > _GAIN * best:
                 break
             best, size = seconds / (2 * size), 2 * size
         return size

@@ -43,6 +43,11 @@ class Caller:
         same_frame = one[0].job.frame == other[0].job.frame
         return _sides(one[1]) == _sides(other[1]) and (same_frame or not self._found)
 
+    @staticmethod
+    def shape(item: Item) -> tuple[int, ...]:
+        """Height and width of what the network sees of a tile."""
+        return _sides(item[1])
+
     def __call__(self, items: Sequence[Item]) -> Tensor:
         """[N, C, H, W] on the model's device, from N tiles that can go together."""
         if self._found:

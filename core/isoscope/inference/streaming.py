@@ -95,7 +95,7 @@ class _Flow:
         self.plan, self.model, self.frames, self.sink = plan, model, frames, sink
         self.progress, self.stop, self.tally = progress, stop, Tally()
         self.caller = Caller(model, frames, plan.grid)
-        self.batch = Batch(self.caller, batch)
+        self.batch = Batch(self.caller, batch, self.caller.shape)
         self.jobs = self.tiles = 0
         self.total = sum(map(plan.tiles, plan.jobs))
         self.pending: deque[Future[Tally]] = deque()

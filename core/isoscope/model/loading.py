@@ -69,14 +69,21 @@ def _weights(home: Path, entry: Mapping[str, str], network: nn.Module, used: Seq
 
 
 def _refuse_other_networks(path: Path, error: Exception, used: Sequence[Mapping[str, str]]) -> None:
-    """Where weights do not fit and what builds networks has another version, name both."""
-    if isinstance(error, RuntimeError):
-        for now, before in changed([p for p in used if p["kind"] in ("generators", "methods")]):
-            get = to_get(before["distribution"], before["version"])
-            raise PluginError(
-                f"{path} does not fit the network that {now.label} builds ({one_line(error)}); expected version "
-                f"{before['version']}, with which it was trained; {get}, or train again"
-            ) from error
+    """Where weights do not fit, name what builds networks: in both versions where another is installed now."""
+    if not isinstance(error, RuntimeError):
+        return
+    makers = [p for p in used if p["kind"] in ("generators", "methods")]
+    said = f"{path} does not fit the network that"
+    if moved := changed(makers):
+        now = " and ".join(plugin.label for plugin, _ in moved)
+        versions = " and ".join(f"{p['distribution']} {p['version']}" for _, p in moved)
+        get = "; ".join(dict.fromkeys(to_get(p["distribution"], p["version"]) for _, p in moved))
+        wanted = f"expected {versions}, with which it was trained; {get}, or train again"
+        raise PluginError(f"{said} {now} builds ({one_line(error)}); {wanted}") from error
+    # the file is what was saved, so that the code has changed and its version has not
+    now = " and ".join(kinds.REGISTRIES[p["kind"]].describe(p["name"]).label for p in makers)
+    wanted = "expected the code that it was trained with, whose version is the same; install that, or train again"
+    raise PluginError(f"{said} {now} builds ({one_line(error)}); {wanted}") from error
 
 
 def _described(home: Path) -> tuple[Recipe, Domain, Domain, dict[str, dict[str, str]], list[dict[str, str]]]:

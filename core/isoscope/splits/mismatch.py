@@ -101,7 +101,7 @@ def _pixel_size(source: Domain, target: Domain) -> Finding:
     a, b = _micrometers(source), _micrometers(target)
     if a is None or b is None:
         missing = " and ".join(d.name for d, size in ((source, a), (target, b)) if size is None)
-        return Finding("D0.pixel_size", "ok", f"pixel size not compared: {missing} does not state it in a known unit")
+        return Finding("D0.pixel_size", "ok", f"pixel size not compared: no known unit states that of {missing}")
     values = {"source": a[1], "target": b[1], "ratio": max(_ratio(*pair) for pair in zip(a, b, strict=True))}
     said = f"pixels are {a[1]:g} µm wide in the source, {b[1]:g} µm in the target"
     if values["ratio"] <= _PIXEL_SIZE:
@@ -186,12 +186,10 @@ def _shared(source: Sequence[Volume], target: Sequence[Volume]) -> Finding:
     values = {"shared": float(len(twins))}
     if not twins:
         return Finding("D0.shared", "ok", "no image is in both domains", values)
-    a, b = twins[0]
-    message = (
-        f"{a} (source) and {b} (target) hold the same pixels, and {len(twins) - 1} more; expected no image in both "
-        f"domains; remove one of each, or let isoscope split do so"
-    )
-    return Finding("D0.shared", "fail", message, values)
+    (a, b), *others = twins
+    more = f", and {len(others)} more" if others else ""
+    said = f"{a} (source) and {b} (target) hold the same pixels{more}; expected no image in both domains"
+    return Finding("D0.shared", "fail", f"{said}; remove one of each, or let isoscope split do so", values)
 
 
 def _twins(source: Sequence[Volume], target: Sequence[Volume]) -> list[tuple[str, str]]:
