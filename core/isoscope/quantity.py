@@ -9,10 +9,13 @@ from typing import Any, cast
 
 from torch import nn
 
-__all__ = ["Quantity", "described", "facts", "plain_ratio"]
+__all__ = ["Quantity", "described", "facts", "micrometers", "plain_ratio"]
 
 _SAME, _ROUNDED, _DENOMINATOR = 0.02, 1e-3, 12
 """Parts by which equal pixel sizes differ, by which a fraction is missed, and how plain fractions are."""
+
+
+_MICROMETERS = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ def described(network: nn.Module) -> Mapping[str, Quantity]:
 def facts(network: nn.Module) -> dict[str, dict[str, Any]]:
     """The same, ready for JSON."""
     return {name: {"values": list(q.values), "unit": q.unit} for name, q in described(network).items()}
+
+
+def micrometers(size: tuple[float, ...] | None, unit: str) -> tuple[float, ...] | None:
+    """A pixel size in micrometers; None where it, or its unit, is not known."""
+    return None if size is None or unit not in _MICROMETERS else tuple(n * _MICROMETERS[unit] for n in size)
 
 
 def plain_ratio(ratio: float) -> float:

@@ -24,7 +24,7 @@ from isoscope.inference.cutting import (
     slab_planes,
 )
 from isoscope.inference.describing import header_of, identity_of
-from isoscope.inference.fitting import check_undoable, frames_of
+from isoscope.inference.fitting import check_undoable, frames_of, warn_of_size
 from isoscope.model import Model
 from isoscope.normalisation import layers
 from isoscope.parameters import Component
@@ -134,6 +134,7 @@ def plan(
     frames = frames_of(model, volume, thick)
     grid = block_grid(model, frames.volume.header.shape, side) if sides else plane_grid(model, frames.size, side)
     _warn(model, grid)
+    warn_of_size(model, frames)
     given = identity_of(volume.header, source)
     header = header_of(model, frames.volume.header, frames, given)
     codec = model.recipe.output.codec

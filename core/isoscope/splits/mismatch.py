@@ -19,6 +19,7 @@ from isoscope.domain import Domain
 from isoscope.errors import DataError
 from isoscope.frames import Frames, Planes
 from isoscope.intensity import Intensity
+from isoscope.quantity import micrometers
 from isoscope.saliency import content, smooth, threshold
 from isoscope.splits.fingerprint import pixel_hash
 from isoscope.volume import Box, Volume
@@ -31,7 +32,6 @@ _SAMPLES, _SIDE = 16, 256
 _SIGMA = 1.5
 _SMALLEST = 12
 """Pixels of an object; what is smaller is noise that the smoothing let through."""
-_UNITS = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +90,8 @@ def _foreground(source: Domain, target: Domain) -> Finding:
     return Finding("D0.foreground", "warn", f"{said}; expected at most {_FOREGROUND:g} times as much; {remedy}", values)
 
 
-def _micrometers(domain: Domain) -> tuple[float, float] | None:
-    """Pixel height and width, where they are stated in a unit that can be compared."""
-    if domain.pixel_size is None or domain.unit not in _UNITS:
-        return None
-    return domain.pixel_size[1] * _UNITS[domain.unit], domain.pixel_size[2] * _UNITS[domain.unit]
-
-
 def _pixel_size(source: Domain, target: Domain) -> Finding:
-    a, b = _micrometers(source), _micrometers(target)
+    a, b = (size and size[1:] for size in (micrometers(d.pixel_size, d.unit) for d in (source, target)))
     if a is None or b is None:
         missing = " and ".join(d.name for d, size in ((source, a), (target, b)) if size is None)
         return Finding("D0.pixel_size", "ok", f"pixel size not compared: no known unit states that of {missing}")
