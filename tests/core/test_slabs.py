@@ -84,12 +84,13 @@ def test_frames_of_several_planes_go_on_behind_the_end():
 
 def test_a_plan_says_how_many_planes_and_what_they_cost(model, volumes):
     made = plan(model, volume(), tile=8)
-    assert made.layout.shard == (1, 1, 8, 8, 8)
-    assert [job.box.shape[2] for job in made.jobs[:1] + made.jobs[-1:]] == [8, 5]
-    assert made.fingerprint()["grid"]["planes"] == 8
-    assert "planes" not in plan(model, volume(), tile=1).fingerprint()["grid"]
+    assert made.layout.shard == (1, 1, 7, 8, 8)
+    assert [job.box.shape[2] for job in made.jobs[:1] + made.jobs[-1:]] == [7, 6]
+    assert made.fingerprint()["grid"]["planes"] == 7
+    assert plan(model, volume()).thick == 13, "no thicker than the volume"
+    assert "planes" not in plan(model, volume(planes=1)).fingerprint()["grid"]
     cost = forecast(made, model, tried(model, made.thick))
-    assert cost.waste > (8 + 2 * 3) / 8
+    assert cost.waste > (7 + 2 * 3) / 7
     assert cost.memory > forecast(plan(model, volume(), tile=2), model, tried(model, 2)).memory
     with pytest.raises(DataError, match="planes with their neighbours"):
         skipping(made, model, volume())
@@ -98,15 +99,15 @@ def test_a_plan_says_how_many_planes_and_what_they_cost(model, volumes):
 def test_jobs_in_any_order_give_the_same_file(model, tmp_path):
     path, out, image = tmp_path / "in.ome.zarr", tmp_path / "out.ome.zarr", volume()
     write_whole(path, array(image), "ZYX")
-    made = plan(model, open_one(path)[0], tile=8, source=Address(path), output=out)
+    made = plan(model, open_one(path)[0], tile=7, source=Address(path), output=out)
     create(made).abort()
     save_plan(made, tmp_path / "plan.json")
     for job in reversed(made.jobs[::2]):
         assert run(made, job)["pixels"] == np.prod(job.box.shape)
     finish(made)
     found = array(open_one(out)[0])
-    assert np.array_equal(found, Predictor(model).predict(array(image), tile=8))
-    assert json.loads((tmp_path / "plan.json").read_text())["shard"] == [1, 1, 8, 8, 8]
+    assert np.array_equal(found, Predictor(model).predict(array(image), tile=7))
+    assert json.loads((tmp_path / "plan.json").read_text())["shard"] == [1, 1, 7, 8, 8]
 
 
 def test_a_run_learns_in_three_dimensions_and_predicts_both_ways(volumes, tiny, tmp_path):

@@ -86,9 +86,10 @@ def block_boxes(shape: Shape, layout: Layout) -> Iterator[Box]:
         yield Box((t, c, z, y, x), (t1, c1, z1, y1, x1))
 
 
-def slab_planes(model: Model, tile: int | None) -> int:
-    """How many planes a network makes at once: one, unless it is volumetric."""
-    return 1 if model.above is None else min(tile or _SLAB, _SLAB)
+def slab_planes(model: Model, grid: Grid, depth: int) -> int:
+    """How many planes a network makes at once: one, unless it is volumetric; else slabs are about equally thick."""
+    slabs = -(-depth // min(grid.core, _SLAB))
+    return 1 if model.above is None else -(-depth // slabs)
 
 
 def slab_layout(grid: Grid, planes: int, shape: Shape, codec: str) -> Layout:

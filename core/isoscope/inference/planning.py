@@ -130,9 +130,10 @@ def plan(
     recipe = model.recipe.inference
     sides = model.reads.prepare.sides
     side = tile or recipe.tile
-    thick = slab_planes(model, side)
-    frames = frames_of(model, volume, thick)
+    frames = frames_of(model, volume)
     grid = block_grid(model, frames.volume.header.shape, side) if sides else plane_grid(model, frames.size, side)
+    thick = slab_planes(model, grid, frames.volume.header.shape[2])
+    frames = frames_of(model, volume, thick)
     _warn(model, grid)
     warn_of_size(model, frames)
     given = identity_of(volume.header, source)

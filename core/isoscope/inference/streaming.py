@@ -66,7 +66,7 @@ def stream(
         sink: made for `plan.header` and `plan.layout`.
         progress: called with (tiles done, tiles), as the grid has them.
         stop: asked after each shard; true raises Interrupted.
-        batch: tiles that go through the network at once; none: measured. It never changes the picture.
+        batch: tiles that go through the network at once, which may round otherwise; none: measured, without that.
     """
     flow = _Flow(plan, model, frames_of(model, volume, plan.thick), sink, progress, stop, batch)
     try:
