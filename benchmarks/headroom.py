@@ -35,7 +35,8 @@ def coloured(colours: Array, image: Array) -> Array:
     """The grey version of an image in the colours of a table, with exactly the luminance it had."""
     grey = image @ REC601
     made = colours[grey.round().astype(int)]
-    return np.clip(made + (grey - made @ REC601)[..., None], 0, 255)
+    out: Array = np.clip(made + (grey - made @ REC601)[..., None], 0, 255)
+    return out
 
 
 def psnr(made: Array, truth: Array) -> float:
@@ -44,7 +45,8 @@ def psnr(made: Array, truth: Array) -> float:
 
 def shifted(made: Array, truth: Array) -> Array:
     """The oracle of one colour per image: the mean error taken away."""
-    return made + (truth - made).mean(axis=(0, 1))
+    out: Array = made + (truth - made).mean(axis=(0, 1))
+    return out
 
 
 def row(b: Sequence[Array], tests: Sequence[Array]) -> list[float]:
