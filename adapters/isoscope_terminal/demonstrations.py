@@ -62,12 +62,17 @@ def check_demo(out: Path, overwrite: bool, *marks: str) -> None:
 
 
 def _verdict(document: dict[str, Any]) -> str:
-    """Which arms have the higher PSNR, after the fit that all were given."""
-    scores = {arm["name"]: arm["mean"]["psnr_affine"] for arm in document["arms"]}
-    better = [name for name, score in scores.items() if score > scores[_ARM]]
-    if not better:
-        return "The trained model is better than all of them, in PSNR."
-    return f"The trained model is NOT better than: {', '.join(better)}. Train longer (--minutes), or use these."
+    """Which arms are ahead in PSNR or SSIM, after the fit that all were given."""
+    ahead = {name: _ahead(document, key) for key, name in (("psnr_affine", "PSNR"), ("ssim_affine", "SSIM"))}
+    if not any(ahead.values()):
+        return "The trained model is better than all of them, in PSNR and SSIM."
+    said = "; ".join(f"in {measure}: {', '.join(names)}" for measure, names in ahead.items() if names)
+    return f"The trained model is NOT better than, {said}. Train longer (--minutes), or use these."
+
+
+def _ahead(document: dict[str, Any], key: str) -> list[str]:
+    scores = {arm["name"]: arm["mean"][key] for arm in document["arms"]}
+    return [name for name, score in scores.items() if score > scores[_ARM]]
 
 
 def _next(task: str, names: dict[str, str], document: dict[str, Any], out: Path) -> str:
