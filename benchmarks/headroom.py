@@ -1,12 +1,14 @@
 """What coloration between patients could gain: the luminance table of B, and oracles that saw the test patient.
 
-    python benchmarks/headroom.py
+    python benchmarks/headroom.py [--json]
 
 Nothing is trained and nothing is a method: the oracles only split the table's error. Data: as `real_images.py`.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,29 +16,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.io import imread
+
+from isoscope.baselines import luminance_table
+from isoscope.sources import open_one
+from isoscope.volume import Box, Volume
 
 Array = NDArray[Any]
 DATA = Path(os.environ.get("ISOSCOPE_TEST_DATA", "../shared/data")).resolve()
-REC601 = np.array([0.299, 0.587, 0.114])
+COLUMNS = ("table of B", "+ image's mean colour", "image's own table", "one of B by the other")
 
 
-def table(images: Sequence[Array]) -> Array:
-    """Mean colour [256, 3] of each grey level; levels that do not occur are interpolated."""
-    pixels = np.concatenate([image.reshape(-1, 3) for image in images])
-    levels = (pixels @ REC601).round().astype(int)
-    counts = np.bincount(levels, minlength=256)
-    known = np.flatnonzero(counts)
-    sums = [np.bincount(levels, pixels[:, c], 256)[known] for c in range(3)]
-    return np.stack([np.interp(np.arange(256), known, s / counts[known]) for s in sums], axis=1)
+def pixels(volume: Volume) -> Array:
+    return volume.read(Box.whole(volume.header.shape))[0, :, 0].astype(float)
 
 
-def coloured(colours: Array, image: Array) -> Array:
-    """The grey version of an image in the colours of a table, with exactly the luminance it had."""
-    grey = image @ REC601
-    made = colours[grey.round().astype(int)]
-    out: Array = np.clip(made + (grey - made @ REC601)[..., None], 0, 255)
-    return out
+def by_table(target: Sequence[Volume], image: Volume) -> Array:
+    return np.clip(pixels(*luminance_table([image], target, grey=True)), 0, 255)
 
 
 def psnr(made: Array, truth: Array) -> float:
@@ -45,31 +40,36 @@ def psnr(made: Array, truth: Array) -> float:
 
 def shifted(made: Array, truth: Array) -> Array:
     """The oracle of one colour per image: the mean error taken away."""
-    out: Array = made + (truth - made).mean(axis=(0, 1))
-    return out
+    return made + (truth - made).mean(axis=(1, 2), keepdims=True)
 
 
-def row(b: Sequence[Array], tests: Sequence[Array]) -> list[float]:
-    made = [coloured(table(b), t) for t in tests]
+def row(b: Sequence[Volume], tests: Sequence[Volume]) -> list[float]:
+    made = [(by_table(b, test), pixels(test)) for test in tests]
     found = [
-        [psnr(m, t) for m, t in zip(made, tests, strict=True)],
-        [psnr(shifted(m, t), t) for m, t in zip(made, tests, strict=True)],
-        [psnr(coloured(table([t]), t), t) for t in tests],
-        [psnr(coloured(table([one]), other), other) for one, other in (b, b[::-1])],
+        [psnr(m, t) for m, t in made],
+        [psnr(shifted(m, t), t) for m, t in made],
+        [psnr(by_table([test], test), pixels(test)) for test in tests],
+        [psnr(by_table([one], other), pixels(other)) for one, other in (b, b[::-1])],
     ]
     return [float(np.mean(values)) for values in found]
 
 
 def main() -> None:
-    paths = sorted((DATA / "he_monuseg" / "dev_train").glob("*.tif"))
-    images = [imread(path)[..., :3].astype(float) for path in paths]
-    rows = []
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    images = [open_one(path)[0] for path in sorted((DATA / "he_monuseg" / "dev_train").glob("*.tif"))]
+    rows = {}
     for fold in range(3):
         b, tests = ([images[(2 * (fold + k)) % 6 + j] for j in (0, 1)] for k in (1, 2))
-        rows.append(row(b, tests))
-    print("fold: table of B, with the image's mean colour, the image's own table, one of B by the other (RGB PSNR, dB)")
-    for name, values in [*zip("012", rows, strict=True), ("mean", list(np.mean(rows, axis=0)))]:
-        print(f"{name}: " + ", ".join(f"{v:.2f}" for v in values))
+        rows[f"fold {fold}"] = row(b, tests)
+    rows["mean"] = np.mean(list(rows.values()), axis=0).tolist()
+    if args.json:
+        print(json.dumps({name: dict(zip(COLUMNS, values, strict=True)) for name, values in rows.items()}))
+        return
+    print(f"{'RGB PSNR (dB)':14}" + "".join(f"{column:>24}" for column in COLUMNS))
+    for name, values in rows.items():
+        print(f"{name:14}" + "".join(f"{value:24.2f}" for value in values))
 
 
 if __name__ == "__main__":

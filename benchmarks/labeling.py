@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from skimage.io import imread
 
+from isoscope.baselines import linear_map, texture_table
 from isoscope.evaluation import evaluate
 from isoscope.inference import load
 from isoscope.overrides import merge, set_
 from isoscope.proposal import propose
 from isoscope.training import train
-from isoscope.volume import ArrayVolume, Header
+from isoscope.volume import ArrayVolume, Box, Header, Volume
 
 DATA = Path(os.environ.get("ISOSCOPE_TEST_DATA", "../shared/data")) / "isl_phase13_fluor3" / "dev_cols_0_671"
 LABELS = ("dapi", "map2", "nfh")
@@ -64,11 +64,8 @@ def volume(values: NDArray[Any], axes: str, name: str = "field") -> ArrayVolume:
 
 def linear(learned: Place, test: Place) -> Floats:
     """Least squares from 13 planes and 1 to each label, on pairs."""
-    given, wanted = (x.reshape(len(x), -1).T.astype(np.float64) for x in (planes(learned), labels(learned)))
-    map_, *_ = np.linalg.lstsq(np.c_[given, np.ones(len(given))], wanted, rcond=None)
-    new = planes(test)
-    made = np.c_[new.reshape(13, -1).T.astype(np.float64), np.ones(new[0].size)] @ map_
-    return made.T.reshape(3, *new.shape[1:])
+    pairs = [volume(planes(learned), "ZYX")], [volume(labels(learned), "CYX")]
+    return pixels(*linear_map([volume(planes(test), "ZYX")], pairs))
 
 
 def constant(learned: Place, test: Place) -> Floats:
@@ -78,17 +75,12 @@ def constant(learned: Place, test: Place) -> Floats:
 
 def texture(given: Place, learned: Place, test: Place) -> Floats:
     """The labels whose rank among labels is that of the local deviation among all planes; no pair is used."""
-    known = np.sort(deviation(planes(given)), axis=None)
-    rank = np.searchsorted(known, deviation(planes(test))) / known.size
-    return np.stack([np.quantile(channel, rank) for channel in labels(learned)])
+    source, target = [volume(planes(given), "ZYX")], [volume(labels(learned), "CYX")]
+    return pixels(*texture_table([volume(planes(test), "ZYX")], source, target, WIDTH))
 
 
-def deviation(x: NDArray[Any]) -> Floats:
-    """Standard deviation in a Gaussian window, mean over planes, [H, W]."""
-    values, window = x.astype(np.float64), (0, WIDTH, WIDTH)
-    square, mean = gaussian_filter(values**2, window), gaussian_filter(values, window)
-    found: Floats = np.sqrt(np.maximum(square - mean**2, 0)).mean(0)
-    return found
+def pixels(made: Volume) -> Floats:
+    return made.read(Box.whole(made.header.shape))[0, :, 0].astype(np.float64)
 
 
 def learned(preset: str, args: argparse.Namespace) -> Floats:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,7 +92,7 @@ def main() -> None:
             took = {"seconds": time.time() - started}
             rows[f"c2GAN, {name}, seed {seed}"] = scored(made, whole[..., TEST], span) | minutes(run) | took
             np.save(run / "test.npy", made)
-            print(name, seed, rows[f"c2GAN, {name}, seed {seed}"], flush=True)
+            print(f"done: {run}", file=sys.stderr)
     if args.json:
         print(json.dumps(rows))
         return

@@ -55,7 +55,8 @@ def transmitted(image: Floats, settings: Settings) -> Floats:
     square = ky[:, None] ** 2 + kx[None, :] ** 2
     passed = square <= (settings.na / settings.wavelength) ** 2
     transfer = 2 * np.sin(np.pi * settings.wavelength * z[:, None, None] * square) * passed
-    return 1 + np.fft.ifft2(transfer * np.fft.fft2(settings.phase * image)).real
+    light: Floats = 1 + np.fft.ifft2(transfer * np.fft.fft2(settings.phase * image)).real
+    return np.maximum(light, 0)
 
 
 def recorded(image: Floats, settings: Settings, rng: np.random.Generator) -> NDArray[Any]:
@@ -65,6 +66,6 @@ def recorded(image: Floats, settings: Settings, rng: np.random.Generator) -> NDA
     """
     if not settings.photons:
         return image.astype(np.float32)
-    counts = rng.poisson(settings.photons * np.maximum(image, 0))
+    counts = rng.poisson(settings.photons * image)
     grey = settings.offset + settings.gain * counts + rng.normal(0, settings.read_noise, image.shape)
     return np.clip(np.rint(grey), 0, 65535).astype(np.uint16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -23,24 +22,17 @@ def ensemble(
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Make one model of several runs: the mean of what they make, which errs less than each of them.
+    """Make one model of several runs: the mean of what they make, which errs less than they do on average.
 
     Train the same images with `--seed 0`, `1` and `2` first. Prediction takes as many times as long.
     """
     from isoscope.model import ensemble as written
 
     voice = Voice(as_json)
-    if out.exists() and not (overwrite and (out / "model" / "model.json").is_file()):
-        ours = (out / "model" / "model.json").is_file()
+    ours = out.is_dir() and [entry.name for entry in out.iterdir()] == ["model"]  # runs of training hold more
+    if out.exists() and not (overwrite and ours):
         raise DataError(f"{out} exists; choose another --out" + (", or --overwrite it" if ours else ""))
-    draft = out.with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        written(runs, draft)
-        shutil.rmtree(out, ignore_errors=True)
-        draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    written(runs, out)
     said = f"wrote {out}, the mean of {counted(len(runs), 'run')}"
     text = f"{said}\nnext: isoscope predict {shlex.quote(str(out))} INPUT... --out OUT"
     voice.finish(

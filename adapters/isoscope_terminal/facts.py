@@ -112,7 +112,7 @@ def gains_said(run: Run) -> list[str]:
     for direction, network in run.average.networks.items():
         side = {"a2b": "forward", "b2a": "backward"}[direction]
         gain, component = described(network).get("gain"), run.recipe.method.parameters.get(side)
-        if gain is None or Component.model_validate(component).parameters.get("gain") is not None:
+        if gain is None or component is None or Component.model_validate(component).parameters.get("gain") is not None:
             continue
         factor = max(max(v, 1 / v) for v in gain.values)
         if factor > _CONTRAST:

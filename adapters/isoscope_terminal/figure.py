@@ -78,7 +78,7 @@ def figure(
     places = [out, out.with_suffix(".txt")]
     check_places(places, [item for item, _ in opened.values()], overwrite)
     images = aligned({role: levels for role, (_, levels) in opened.items()}, plane=plane, time=time)
-    sheet = compose(images, Wish(zoom or (), worst, line, Scaling(limits, input_limits, error_limit)))
+    sheet = compose(images, Wish(zoom or (), line, Scaling(limits, input_limits, error_limit), worst))
     named = publish(out, sheet, titles.split(",") if titles else (), width, dpi)
     document = {"figure": str(out), **facts(sheet, {r: str(i.path) for r, (i, _) in opened.items()}, named)}
     text = caption(document)

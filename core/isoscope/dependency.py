@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from isoscope.normalisation import layers
 from isoscope.tiling import multiple, padded_size
@@ -30,9 +30,22 @@ def _reach(network: nn.Module, channels: int, length: int, stride: int, axis: in
         torch.nan
     )
     clean = (~network(x).isnan().any(1)[0]).all(dim=2 - axis + 1 if axis == 2 else 0).nonzero().flatten()
+    return _past(border, clean, before)
+
+
+def _past(border: int, clean: Tensor, before: bool) -> int | None:
+    """How far past a border the poison came, by the places that it left clean; None if there is none."""
     if not len(clean):
         return None
     return int(clean[0]) - border if before else border - 1 - int(clean[-1])
+
+
+def _probe(network: nn.Module) -> nn.Module:
+    """A copy to be poisoned, whose instance norms are taken as frozen."""
+    probe = copy.deepcopy(network).cpu().float().eval()
+    for layer in layers(probe):
+        layer.mode = "frozen"
+    return probe
 
 
 @torch.no_grad()
@@ -44,9 +57,7 @@ def halo(network: nn.Module, channels: int, stride: int) -> int | None:
         channels: of its input.
         stride: its total stride.
     """
-    probe = copy.deepcopy(network).cpu().float().eval()
-    for layer in layers(probe):
-        layer.mode = "frozen"
+    probe = _probe(network)
     length = multiple(256, stride)
     while length <= _LARGEST:
         found = [_reach(probe, channels, length, stride, axis, before=b) for axis in (2, 3) for b in (True, False)]
@@ -65,9 +76,7 @@ def depth_halo(network: nn.Module, channels: int) -> int | None:
         network: a volumetric generator.
         channels: of each plane of its input.
     """
-    probe = copy.deepcopy(network).cpu().float().eval()
-    for layer in layers(probe):
-        layer.mode = "frozen"
+    probe = _probe(network)
     side = padded_size(1, int(getattr(network, "stride", 1)))
     planes = 64
     while planes <= _DEEPEST:
@@ -84,6 +93,4 @@ def _reach_across(network: nn.Module, channels: int, planes: int, side: int, *, 
     x[:, slice(0, border) if before else slice(border, planes)] = torch.nan
     made = network(x.flatten(0, 1)[None])[0].reshape(-1, planes, side, side)
     clean = (~made.isnan()).all(dim=(0, 2, 3)).nonzero().flatten()
-    if not len(clean):
-        return None
-    return int(clean[0]) - border if before else border - 1 - int(clean[-1])
+    return _past(border, clean, before)

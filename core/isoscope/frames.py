@@ -77,7 +77,7 @@ class Frames:
             raise DataError(f"{self.name} holds NaN or infinite values; expected finite grey values; replace them")
         if self.grey:
             values = np.tensordot(np.asarray(REC601, np.float32), values.astype(np.float32), 1)[None]
-        if self.planes == "xy" and self.channels > len(values):
+        if self.context or self.thick > 1:
             wanted = np.arange(z - self.context, z + self.thick + self.context)
             values = values[:, np.clip(wanted, z0, z1 - 1) - z0]
         flat: NDArray[Any] = values.reshape(-1, *values.shape[-2:])

@@ -604,6 +604,8 @@ def test_runs_of_several_seeds_become_one_model(isoscope, refused, tmp_path):
     assert "or --overwrite it" in refused(*words)
     assert json.loads(isoscope(*words, "--overwrite", "--json")[1])["model"] == str(home / "both" / "model")
     assert "expected at least two" in refused("ensemble", home / "run0", home / "run0", "--out", home / "same")
+    # a run of training is never replaced by what is made of it
+    assert "run1 exists; choose another --out\n" in refused(*words[:3], "--out", home / "run1", "--overwrite") + "\n"
     assert not list(home.glob("*same*")) + list(home.glob(".*"))
 
 

@@ -185,7 +185,7 @@ def _check_test(name: str, proposal: Proposal, sets: ImageSets) -> None:
             f"{name}: --test-source has {got} channels, expected {proposal.source.channels} as in training; "
             f"give images like those it learns from"
         )
-    wanted = proposal.target.channels // (2 * how.context + 1)
+    wanted = proposal.target.plane.channels
     if (channels := sets.test_truth[0].header.shape[1]) != wanted:
         raise DataError(
             f"{name}: --test-truth has {channels} channels, expected {wanted} as in training; "

@@ -32,15 +32,15 @@ class Wish:
 
     Attributes:
         zooms: regions as `y,x,side`; none: they are chosen.
-        worst: how many are chosen where images differ most, besides a typical one.
         line: of the profile, as `y0,x0,y1,x1`.
         scaling: display limits.
+        worst: how many are chosen where images differ most, besides a typical one.
     """
 
     zooms: Sequence[str] = ()
-    worst: int = 1
     line: str | None = None
     scaling: Scaling = field(default_factory=Scaling)
+    worst: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Predictor:
         self.model = model
 
     def _axes(self, ndim: int) -> str:
-        many = self.model.inputs.channels > 2 * self.model.inputs.context + 1
+        many = self.model.inputs.plane.channels > 1
         stack = self.model.recipe.output.planes == "stack" and self.model.direction == "a2b"
         known = {2: "YX", 3: "ZYX" if stack or not many else "CYX", 4: "CZYX", 5: "TCZYX"}
         if ndim not in known:

@@ -48,9 +48,9 @@ class Shard:
         return self.made == len(self.tiles)
 
     @property
-    def seen(self) -> Tensor:
-        """All grey values that its tiles are computed from."""
-        return self.source
+    def seen(self) -> NDArray[Any]:
+        """All grey values that its tiles are computed from, [C, h, w]."""
+        return self.source.numpy()
 
     def input(self, tile: Tile) -> Tensor:
         """What the network sees of a tile, a view [C, h, w]."""

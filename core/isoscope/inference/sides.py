@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -65,11 +64,12 @@ class Block:
         return self.made == len(self.tiles)
 
     @property
-    def seen(self) -> Tensor:
+    def seen(self) -> NDArray[Any]:
         """All grey values that its tiles are computed from, [C, planes, h, w] as XZ planes."""
         window = self.frames[0].volume
         assert isinstance(window, Window)
-        return torch.from_numpy(window.values[0].astype(np.float32))
+        values: NDArray[Any] = window.values[0]
+        return values
 
     def input(self, tile: Tile) -> Tensor:
         """What the network sees of a tile, [C, h, w]."""

@@ -159,7 +159,7 @@ class _Flow:
     def _finish(self, shard: Work) -> Tally:
         """Write a shard; in a writer's thread."""
         pixels, clipped = write(self.plan, self.sink, shard.job, shard.values(self.model, self.frames.name))
-        return Tally(pixels, clipped, read=shard.seen.numel(), unfamiliar=self.model.unfamiliar(shard.seen))
+        return Tally(pixels, clipped, read=shard.seen.size, unfamiliar=self.model.unfamiliar(shard.seen))
 
     def _settle(self, most: int) -> None:
         """Wait until at most so many shards are being written."""

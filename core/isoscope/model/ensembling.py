@@ -56,10 +56,11 @@ def _forward(model: Model, run: str | Path) -> Component:
 
 
 def _check(models: Sequence[Model], runs: Sequence[str | Path]) -> None:
-    if len({model.sha256 for model in models}) < max(2, len(models)):
+    different = len({model.sha256 for model in models})
+    if different < max(2, len(models)):
         raise DataError(
-            f"got {len(models)} runs, of which {len({m.sha256 for m in models})} differ; expected at least two, of "
-            f"different seeds; train with other --seed"
+            f"got {len(models)} runs, of which {different} differ; expected at least two, of different seeds; "
+            f"train with other --seed"
         )
     first = models[0]
     for model, run in zip(models[1:], runs[1:], strict=True):

@@ -6,9 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from isoscope.device import arranged, exact, layout
@@ -128,16 +130,20 @@ class Model:
         kept = planes[:, :, around : planes.shape[2] - around]
         return Intensity(self.outputs.plane.limits, kept.shape[2]).grey_values(kept.flatten(1, 2))
 
-    def unfamiliar(self, values: torch.Tensor) -> int:
+    def unfamiliar(self, values: NDArray[Any]) -> int:
         """How many of some prepared grey values [C_in, ...] lie beyond the limits by more than their headroom.
 
-        There a tanh ends, and next to nothing was learned. 0 for models that draw, whose noise is no grey value.
+        There a tanh ends, and next to nothing was learned. 0 for models that draw, whose noise is no grey value. By
+        numpy alone, as it is asked in threads beside the network's.
         """
-        if self.draw or not values.numel():
+        if self.draw or not values.size:
             return 0
-        plane = self.inputs.plane
-        known = Intensity(plane.limits, len(values) // plane.channels)
-        return int((known.normalise(values.flatten(2) if values.ndim > 3 else values).abs() > 1).sum())
+        ends = Intensity(self.inputs.plane.limits).grey_values(torch.tensor([[[-1.0, 1.0]]], dtype=torch.float64))
+        each = values.reshape(len(ends), -1)
+        return sum(
+            int(np.count_nonzero((v < low) | (v > high)))
+            for v, (low, high) in zip(each, ends[:, 0].tolist(), strict=True)
+        )
 
     def normalised(self, values: torch.Tensor) -> torch.Tensor:
         """Prepared grey values [N, C_in, H, W] as its network reads them; channels beyond, which are noise, stay."""
