@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isoscope_terminal.facts import counted
+from isoscope_terminal.facts import length
 from isoscope_terminal.wishes import gathered
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ def told(entrant: Entrant) -> str:
     return (
         f"task {recipe.task}, preset {recipe.preset}, method {recipe.method.name} on "
         f"{'pairs' if entrant.matched else 'unpaired images'}, "
-        f"{f'about {t.minutes:g} min' if t.minutes else counted(t.steps, 'step')}, seed {entrant.seed}"
+        f"{length(t)}, seed {entrant.seed}"
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from isoscope.domain import Domain
     from isoscope.proposal import Proposal
-    from isoscope.recipe import Recipe
+    from isoscope.recipe import Recipe, Training
     from isoscope.run import Run
     from isoscope.volume import Volume
 
@@ -22,6 +22,7 @@ __all__ = [
     "domain_facts",
     "domains_said",
     "gains_said",
+    "length",
     "parameters_said",
     "preset_reason",
     "sized",
@@ -124,8 +125,15 @@ def gains_said(run: Run) -> list[str]:
     return notes
 
 
+def length(t: Training) -> str:
+    """How long training is to take, in words."""
+    steps = counted(t.steps, "step")
+    if not t.minutes:
+        return steps
+    return f"about {t.minutes:g} min" + ("" if t.passes is None else f", {steps} at most")
+
+
 def announced(recipe: Recipe, out: Path) -> str:
     """How long a run is to be, on what, and where to."""
     t = recipe.training
-    length = f"about {t.minutes:g} min" if t.minutes else counted(t.steps, "step")
-    return f"{length}, batches of {t.batch} patches of {t.patch} x {t.patch} px, seed {t.seed}; writing {out}"
+    return f"{length(t)}, batches of {t.batch} patches of {t.patch} x {t.patch} px, seed {t.seed}; writing {out}"

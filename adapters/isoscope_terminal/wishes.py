@@ -24,7 +24,7 @@ def duration_keys(steps: int | None, minutes: float | None, seed: int | None) ->
         raise RecipeError("got both --steps and --minutes; expected one of them; leave the other out")
     keys: dict[str, Any] = {} if seed is None else {"seed": seed}
     if steps is not None:
-        keys |= {"steps": steps, "minutes": None}
+        keys |= {"steps": steps, "minutes": None, "passes": None}
     if minutes is not None:
         keys |= {"minutes": minutes}
     return {"training": keys} if keys else {}

@@ -14,6 +14,7 @@ from isoscope.domain import Domain
 from isoscope.errors import DataError, RecipeError
 from isoscope.overrides import merge
 from isoscope.parameters import schema
+from isoscope.patches.passes import bounded
 from isoscope.preparation import Preparation
 from isoscope.preparation.prepared import prepared
 from isoscope.preparation.settling import settled
@@ -167,7 +168,7 @@ def propose(
     whole = parse(merge(base, keys))
     if given:
         check_proposed(task, parse(given, f"task {task!r}"), whole)
-    recipe = settled(resolved(whole), source, target)
+    recipe = bounded(settled(resolved(whole), source, target), target, keys)
     domains = (
         survey(source, recipe.source, "source", recipe.output.planes, strict=True, context=recipe.output.context),
         survey(target, recipe.target, "target", "xy", strict=True, context=recipe.output.context),

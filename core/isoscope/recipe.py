@@ -75,6 +75,9 @@ class Training(_Part):
 
     steps: int = Field(2000, ge=1)
     minutes: float | None = Field(None, gt=0, description="fit the steps to this time; they are recorded as they go")
+    passes: float | None = Field(
+        None, gt=0, description="over the target's pixels, at most, but never under 600 steps; none: no limit"
+    )
     batch: int = Field(4, ge=1)
     patch: int = Field(64, ge=8, description="side in pixels")
     patches: int | None = Field(None, ge=1, description="so many of each side, chosen by the seed; none: every place")

@@ -185,9 +185,11 @@ class Run:
 
     def replan(self, done: int, rate: float) -> None:
         """Fit the rest of the run into the time budget, if there is one, at `rate` steps per second."""
-        minutes = self.recipe.training.minutes
-        if minutes and rate:
-            left = minutes * 60 - self.clock.elapsed
+        t = self.recipe.training
+        if t.minutes and rate:
+            left = t.minutes * 60 - self.clock.elapsed
             total = done + max(1, int(left * rate))
+            if t.passes is not None:  # then `steps` says what they allow
+                total = min(total, t.steps)
             if abs(total - self.pace.total) > 0.02 * self.pace.total:
                 self.pace.replan(done, total)

@@ -35,6 +35,6 @@ def denoise(source: Domain, target: Domain, /) -> Recipe:
                 {"use": "cycle", "weight": 0.5, "share": 0.25, "weight_b": 0.0, "blur_a": 4.0}
             ),
             "saliency": Term.model_validate({"weight": 0.5, "share": 0.25, "blur": 1.5}),
-            "spectrum": Term.model_validate({"weight": 0.06, "low": 0.75}),
+            "spectrum": Term.model_validate({"weight": 0.1, "low": 0.75}),
         },
     )

@@ -136,8 +136,8 @@ def _recipe(course: _Course, entrant: Entrant, number: int, of: int) -> Scored:
 
 def _decisive(recipe: Recipe) -> dict[str, Any]:
     """The recipe as arms are known by it; they keep their names when a key is new that leaves all as it was."""
-    unset = {"training": {"patches"}} if recipe.training.patches is None else None
-    return recipe.model_dump(mode="json", exclude=unset)
+    unset = {key for key in ("patches", "passes") if getattr(recipe.training, key) is None}
+    return recipe.model_dump(mode="json", exclude={"training": unset})
 
 
 def _kept(course: _Course, home: Path) -> Scored | None:
