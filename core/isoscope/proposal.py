@@ -95,9 +95,10 @@ def _as_read(volumes: Sequence[Volume], side: str, *layers: Mapping[str, Any]) -
 def _base(name: str, given: dict[str, Any], keys: Mapping[str, Any], volumes: Sequence[Volume]) -> dict[str, Any]:
     """Preset and task in their order of precedence, with a patch that the images can hold."""
     wanted = presets.preset(name)
-    patch = _declared_patch(keys) or _patch(
-        given.get("training", {}).get("patch", wanted["training"]["patch"]), volumes
-    )
+    own = wanted["training"]["patch"]
+    if wanted["preset"] not in presets.PUBLISHED:
+        own = given.get("training", {}).get("patch", own)
+    patch = _declared_patch(keys) or _patch(own, volumes)
     wanted = controlled(presets.preset(wanted["preset"], patch), _declared_method(keys))
     given = merge(given, {"training": {"patch": patch}}) if given else given
     return amended(wanted, given)

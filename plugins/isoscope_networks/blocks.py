@@ -16,7 +16,7 @@ __all__ = [
 
 Norm = Literal["instance", "none"]
 Upsample = Literal["bilinear", "nearest", "transposed"]
-Head = Literal["tanh", "linear"]
+Head = Literal["tanh", "linear", "elu"]
 NoiseMaps = Annotated[int, Field(ge=0, le=16)]
 
 
@@ -44,10 +44,14 @@ def upsample(inputs: int, outputs: int, how: Upsample, norm: Norm) -> list[nn.Mo
 
 
 def finished(x: Tensor, head: Head) -> Tensor:
-    """The output of a last convolution, squashed into (-1, 1) or as it is.
+    """The output of a last convolution: squashed into (-1, 1), as it is, or with a floor of -1 and no ceiling.
 
-    Where most of an image is dark, one step too far takes a tanh to -1 everywhere, where its slope of zero keeps it.
+    A tanh flattens what is brighter than the images it learned from. Where most of an image is dark, one step too far
+    takes it to -1 everywhere, where its slope of zero keeps it. An ELU (Clevert et al. 2016) has the floor alone: light
+    has a least value and no greatest.
     """
+    if head == "elu":
+        return nn.functional.elu(x)
     return x.tanh() if head == "tanh" else x
 
 

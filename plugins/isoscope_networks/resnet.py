@@ -113,6 +113,6 @@ def resnet(
         upsample: resize + convolution (bilinear, nearest), or transposed convolution as published.
         noise: channels of Gaussian noise beside the image, drawn in training and zero in prediction: for a way that
             has many right answers, such as clean to noisy.
-        head: tanh as published, or linear, which cannot saturate (see `unet`).
+        head: tanh as published, linear or elu, which do not flatten what is bright (see `unet`).
     """
     return ResNet(inputs.channels, outputs.channels, width, blocks, norm, upsample, noise, head)

@@ -78,7 +78,8 @@ def unet(
         norm: instance normalisation, or none.
         noise: channels of Gaussian noise beside the image, drawn in training and zero in prediction: for a way that
             has many right answers, such as clean to noisy.
-        head: tanh as published, or linear, which cannot saturate: for labels on a dark ground that is most of the
-            image, where a tanh can end at -1 everywhere and has no slope left to leave it.
+        head: tanh as published; linear, which cannot saturate: for labels on a dark ground that is most of the image,
+            where a tanh can end at -1 everywhere and has no slope left to leave it; or elu, with the floor of a tanh
+            and no ceiling, which keeps what is brighter than anything it learned from.
     """
     return UNet(inputs.channels, outputs.channels, width, depth, norm, noise, head)

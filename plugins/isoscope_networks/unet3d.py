@@ -95,7 +95,7 @@ def unet3d(
         outputs: the domain it writes, with the same.
         width: channels of the finest level; each level doubles them.
         depth: number of halvings within planes; along z there are none, as planes lie far apart already.
-        head: tanh as published, or linear, which cannot saturate.
+        head: tanh as published, linear or elu, which do not flatten what is bright (see `unet`).
     """
     if not inputs.context or inputs.context != outputs.context:
         raise RecipeError(

@@ -84,6 +84,14 @@ def test_a_published_preset_wins_over_the_task(blobs, colour, preset):
     assert recipe.target.polarity == "dark", "what the preset leaves open stays the task's"
 
 
+@pytest.mark.parametrize(("preset", "side"), [("released", 128), ("utom", 256), ("cpu", 32), ("supervised", 32)])
+def test_a_published_preset_keeps_its_patch(blobs, preset, side):
+    colour = [blobs(1, (300, 300), channels=3, rgb=True)]
+    made = propose([blobs(0, (300, 300))], colour, task="coloration", preset=preset).recipe
+    assert made.training.patch == side
+    assert (made.training.passes is None) == (preset != "cpu")
+
+
 def test_the_user_wins_over_all(blobs, colour):
     user = {
         "source": {"polarity": "bright"},

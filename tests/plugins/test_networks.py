@@ -34,6 +34,7 @@ def test_every_discriminator_conforms(name, factory):
         ("resnet", {"noise": 1}),
         ("unet", {"head": "linear"}),
         ("resnet", {"head": "linear"}),
+        ("unet", {"head": "elu"}),
     ],
 )
 def test_options_of_generators_conform(name, changes, factory):
@@ -56,6 +57,17 @@ def test_a_linear_head_comes_back_from_where_a_tanh_is_lost(head, returns, facto
         error.backward()
         optimiser.step()
     assert (errors[-1] < errors[0] / 2) == returns
+
+
+@pytest.mark.parametrize("name", ["unet", "resnet"])
+@pytest.mark.parametrize(("head", "low", "high"), [("tanh", -1, 1), ("elu", -1, 30), ("linear", -30, 30)])
+def test_an_elu_head_has_a_floor_and_no_ceiling(name, head, low, high, factory):
+    one = example_domain()
+    net = factory("generators", name, head=head)(one, one)
+    net.head.register_forward_hook(lambda _module, _inputs, made: torch.where(made > made.mean(), 30.0, -30.0))
+    with torch.no_grad():
+        made = net(torch.rand(1, one.channels, 32, 32))
+    assert (made.min().item(), made.max().item()) == pytest.approx((low, high))
 
 
 def test_discriminators_without_norm_conform(factory):
