@@ -22,7 +22,8 @@ def _nested(registry: Registry[Any], component: Component) -> list[tuple[Registr
     for name, info in schema(registry[component.name]).model_fields.items():
         kind = next((m for m in info.metadata if isinstance(m, Kind)), None)
         value = component.parameters.get(name)
-        if kind and value is not None:
+        # a task may say a parameter of whatever generator the preset has, and then names none
+        if kind and value is not None and not (isinstance(value, dict) and "name" not in value):
             found += _nested(kinds.REGISTRIES[kind.name], Component.model_validate(value))
     return found
 

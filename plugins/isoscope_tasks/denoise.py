@@ -27,7 +27,16 @@ def denoise(source: Domain, target: Domain, /) -> Recipe:
         source=DomainRecipe(polarity="bright"),
         target=DomainRecipe(polarity="bright"),
         # Nothing competes with another network here, so that a faster rate than a GAN's is safe.
-        method=Component.model_validate({"name": "c2gan", "backward": {"name": "camera"}, "noise": 0.0, "rate": 1e-3}),
+        # What is brighter than all clean images must not be flattened: a floor, and no ceiling.
+        method=Component.model_validate(
+            {
+                "name": "c2gan",
+                "forward": {"head": "elu"},
+                "backward": {"name": "camera"},
+                "noise": 0.0,
+                "rate": 1e-3,
+            }
+        ),
         losses={
             "lsgan": Term(weight=0.0),
             "cycle": Term.model_validate({"weight": 100.0, "weight_a": 0.0, "error_b": "squared"}),

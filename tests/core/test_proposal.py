@@ -21,7 +21,7 @@ def colour(blobs):
 def test_the_preset_is_the_ground(source, target):
     recipe = propose_denoise(source, target)
     assert (recipe.preset, recipe.task) == ("cpu", "denoise")
-    unet = {"name": "unet", "width": 16, "depth": 2, "norm": "none", "noise": 0, "head": "tanh"}
+    unet = {"name": "unet", "width": 16, "depth": 2, "norm": "none", "noise": 0, "head": "elu"}
     assert recipe.method.parameters["forward"] == unet
     assert recipe.training.steps == 6000
 
@@ -82,6 +82,13 @@ def test_a_published_preset_wins_over_the_task(blobs, colour, preset):
     parameters = recipe.method.parameters
     assert parameters["backward"]["name"] == parameters["forward"]["name"] != "luminance"
     assert recipe.target.polarity == "dark", "what the preset leaves open stays the task's"
+
+
+@pytest.mark.parametrize(("preset", "name"), [("cpu", "unet"), ("default", "resnet"), ("supervised", None)])
+def test_a_task_may_say_a_parameter_of_whatever_generator_there_is(source, target, preset, name):
+    forward = propose_denoise(source, target, preset).method.parameters["forward"]
+    assert forward["head"] == "elu"
+    assert forward["name"] == name or name is None
 
 
 @pytest.mark.parametrize(("preset", "side"), [("released", 128), ("utom", 256), ("cpu", 32), ("supervised", 32)])
