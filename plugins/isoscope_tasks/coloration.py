@@ -27,7 +27,7 @@ def coloration(source: Domain, target: Domain, /) -> Recipe:
     must have the grey values it came from, and grey versions of the colour images are training examples.
 
     One small network and small patches serve every preset of ours. What beats the table is the colour of a whole image,
-    told by its texture; wider views and a second pass over B learn its tissue by heart instead (RESULTS.md).
+    told by its texture; wider views and many passes over B learn its tissue by heart instead (RESULTS.md).
     """
     if target.channels != 3:
         raise DataError(f"coloration needs RGB images as --target, got {target.channels} channels")
