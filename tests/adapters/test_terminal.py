@@ -168,7 +168,7 @@ def test_init_writes_what_train_reads(isoscope, images):
     assert document["source"]["polarity"] == "dark"
     text = home.read_text()
     assert "#   1 image, red, green, blue, uint8" in text
-    assert "patch: 48  # side in pixels" in text
+    assert "patch: 32  # side in pixels" in text
     assert "exists" in isoscope("init", "coloration", *paths)[2]
     assert isoscope("init", "coloration", *paths, "--overwrite")[0] == 0
 
@@ -399,10 +399,11 @@ def test_durations_read_well():
     assert [duration(s) for s in (42.4, 725, 10930, float("nan"))] == ["0:42", "12:05", "3:02:10", "-:--"]
 
 
-def test_steps_end_a_time_budget_of_the_recipe(tmp_path):
-    (tmp_path / "r.yaml").write_text("training: {minutes: 3}\nlosses:\n")
+def test_steps_win_over_time_budget_and_passes_of_the_recipe(tmp_path):
+    (tmp_path / "r.yaml").write_text("training: {minutes: 3, passes: 1}\nlosses:\n")
     keys = gathered(tmp_path / "r.yaml", {}, ["source.grey=true"], duration_keys(7, None, 1))
-    assert keys == {"training": {"minutes": None, "steps": 7, "seed": 1}, "source": {"grey": True}}
+    training = {"minutes": None, "passes": None, "steps": 7, "seed": 1}
+    assert keys == {"training": training, "source": {"grey": True}}
 
 
 def test_resuming_names_the_keys_that_differ(tmp_path):
